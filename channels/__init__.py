@@ -1,0 +1,1 @@
+"""The ways out: one small file a provider, one error class, no rules."""

@@ -1,0 +1,1 @@
+"""Shared by every test: the requirement marker."""
