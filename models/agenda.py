@@ -1,0 +1,171 @@
+"""What a lifecycle owes, what came of it, and what it leaves out with the reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from models.notices import Kind
+from models.people import Person, Role
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What is owed: one kind, one recipient, one moment.
+
+    `due` and `not_after` are UTC instants; after `not_after` the notice is missed and never sent.
+    `about` names the services that it speaks of.
+    """
+
+    key: str
+    kind: Kind
+    role: Role
+    recipient: Person
+    channels: tuple[str, ...]
+    due: datetime
+    not_after: datetime
+    about: tuple[str, ...] = ()
+
+
+class Reason(StrEnum):
+    """Why a notice, or one channel of it, is left out."""
+
+    ORDER_CANCELLED = "order_cancelled"
+    ORDER_FAILED = "order_failed"
+    ORDER_RESTORED = "order_restored"
+    SESSION_CANCELLED = "session_cancelled"
+    NOT_ACCEPTED_YET = "not_accepted_yet"
+    ALREADY_PAID = "already_paid"
+    PAID_IN_PERSON = "paid_in_person"
+    NO_DEADLINE = "no_deadline"
+    ORDERED_TOO_LATE = "ordered_too_late"
+    SERVICE_TOO_SOON = "service_too_soon"
+    KNOWN_TOO_LATE = "known_too_late"
+    NO_ADDRESS = "no_address"
+    CHANNEL_OFF = "channel_off"
+
+    @property
+    def sentence(self) -> str:
+        """The reason in words, for an administrator."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Reason.ORDER_CANCELLED: "the order is cancelled",
+    Reason.ORDER_FAILED: "the order failed",
+    Reason.ORDER_RESTORED: "a payment made in time restored the order",
+    Reason.SESSION_CANCELLED: "the session is cancelled",
+    Reason.NOT_ACCEPTED_YET: "waits until the merchant accepts the service",
+    Reason.ALREADY_PAID: "the order is paid",
+    Reason.PAID_IN_PERSON: "payment in person gets no reminder",
+    Reason.NO_DEADLINE: "this payment method has no deadline",
+    Reason.ORDERED_TOO_LATE: "the order came after the moment of its reminder",
+    Reason.SERVICE_TOO_SOON: "the service is on the day of the order or the day after",
+    Reason.KNOWN_TOO_LATE: "it became known when it was too late to tell",
+    Reason.NO_ADDRESS: "the recipient has no address for this channel",
+    Reason.CHANNEL_OFF: "the merchant has not switched this channel on",
+}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A notice, or some channels of one, that will not be sent as things stand."""
+
+    kind: Kind
+    role: Role
+    recipient: Person
+    channels: tuple[str, ...]
+    reason: Reason
+    due: datetime | None = None
+    about: tuple[str, ...] = ()
+
+
+class Status(StrEnum):
+    """What came of one message."""
+
+    SENT = "sent"
+    """The provider has taken it."""
+    REFUSED = "refused"
+    """A check of ours did not let it go."""
+    FAILED = "failed"
+    """The provider refused it for good."""
+    MISSED = "missed"
+    """Its last moment passed before it could go."""
+    LAPSED = "lapsed"
+    """It was no longer owed before it could go."""
+    UNCERTAIN = "uncertain"
+    """It may have gone when a worker died, and its class forbids a second one."""
+
+
+@dataclass(frozen=True)
+class ChannelOutcome:
+    """What came of a notice on one channel. `doubtful`: it may have arrived twice."""
+
+    channel: str
+    status: Status
+    at: datetime
+    reason: str = ""
+    provider: str = ""
+    doubtful: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """A notice that is settled, one way or another."""
+
+    notice: Notice
+    outcomes: tuple[ChannelOutcome, ...]
+
+    @property
+    def status(self) -> Status:
+        """The best of its channels: sent if any was."""
+        statuses = [outcome.status for outcome in self.outcomes]
+        order = [
+            Status.SENT,
+            Status.UNCERTAIN,
+            Status.MISSED,
+            Status.FAILED,
+            Status.REFUSED,
+            Status.LAPSED,
+        ]
+        return next((status for status in order if status in statuses), Status.LAPSED)
+
+
+@dataclass(frozen=True)
+class NotTaken:
+    """A fact that changed nothing, and why."""
+
+    event_id: str
+    fact: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """The whole of it: one answer for the query, the command line and the Web UI.
+
+    `owed` is in the order of `due`. `next_moment` is when the lifecycle next acts by itself, UTC.
+    """
+
+    lifecycle: str
+    stage: str
+    zone: str
+    owed: tuple[Notice, ...] = ()
+    done: tuple[Done, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    not_taken: tuple[NotTaken, ...] = ()
+    next_moment: datetime | None = None
+    over: bool = False
+
+    def key(self, key: str) -> Notice | None:
+        """The owed notice of that key."""
+        return next((notice for notice in self.owed if notice.key == key), None)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a fact: taken, already known, or refused with the reason."""
+
+    taken: bool
+    reason: str = ""
+    known: bool = False

@@ -1,0 +1,198 @@
+"""What a booking owes: a pure function of its state, which is asked again after every happening.
+
+Nothing is pre-scheduled anywhere: a cancelled or moved booking just has another agenda.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from models.agenda import Agenda, LeftOut, Notice, Reason
+from models.booking import (
+    BookingState,
+    OrderStatus,
+    PaymentStatus,
+    Session,
+    last_end,
+    payment_deadline,
+)
+from models.booking_facts import failing_deadline
+from models.booking_raise import make_notice
+from models.ids import booking_workflow_id
+from models.merchant import PaymentMethod
+from models.notices import CATALOGUE, Kind
+from models.people import Person
+from models.timing import local_day, moment
+
+Entry = Notice | LeftOut
+
+
+def booking_agenda(state: BookingState, now: datetime) -> Agenda:
+    """All that the booking owes, what became of the rest, and when it next acts by itself."""
+    settled = state.settled
+    entries: list[Entry] = [_raised(state, notice) for notice in state.raised if notice.key not in settled]
+    entries += [
+        entry for entry in _calendar(state) if not isinstance(entry, Notice) or entry.key not in settled
+    ]
+    entries = [part for entry in entries for part in _addressed(state, entry)]
+    owed = sorted((e for e in entries if isinstance(e, Notice)), key=lambda notice: (notice.due, notice.key))
+    over = not owed and now >= _closing(state)
+    return Agenda(
+        lifecycle=booking_workflow_id(state.booking.merchant_id, state.booking.booking_id),
+        stage=state.order,
+        zone=state.ready.zone,
+        owed=tuple(owed),
+        done=state.done,
+        left_out=tuple(entry for entry in entries if isinstance(entry, LeftOut)),
+        not_taken=state.not_taken,
+        next_moment=None if over else _next_moment(state, owed, now),
+        over=over,
+    )
+
+
+def _raised(state: BookingState, notice: Notice) -> Entry:
+    """A raised notice, unless what happened since has made it pointless."""
+    if state.order is OrderStatus.CANCELLED and notice.kind in _POINTLESS_WHEN_OFF:
+        return _without(notice, Reason.ORDER_CANCELLED)
+    if state.order is OrderStatus.FAILED and notice.kind in _POINTLESS_WHEN_OFF:
+        return _without(notice, Reason.ORDER_FAILED)
+    if notice.kind is Kind.ORDER_FAILED and state.failure is None:
+        return _without(notice, Reason.ORDER_RESTORED)
+    about = [session for session in map(state.session, notice.about) if session is not None]
+    if notice.kind in _PER_SESSION and about and not any(session.live for session in about):
+        return _without(notice, Reason.SESSION_CANCELLED)
+    if notice.not_after < notice.due:
+        return _without(notice, Reason.KNOWN_TOO_LATE)
+    return notice
+
+
+_POINTLESS_WHEN_OFF = (
+    Kind.ORDER_PLACED,
+    Kind.PAYMENT_RECEIVED,
+    Kind.VOUCHER,
+    Kind.SERVICE_ASSIGNMENT,
+)
+_PER_SESSION = (Kind.VOUCHER, Kind.SERVICE_ASSIGNMENT)
+
+
+def _calendar(state: BookingState) -> list[Entry]:
+    """The notices of the calendar, worked out anew."""
+    visits = [
+        _pre_visit(state, session, person)
+        for session in state.sessions
+        for person in session.service.participants
+    ]
+    return [_payment_reminder(state), *visits]
+
+
+def _payment_reminder(state: BookingState) -> Entry:
+    """The day before the deadline while it is unpaid; never for payment in person. [WACA-13, WACA-33]"""
+    booking, rules = state.booking, state.ready
+    deadline = payment_deadline(state)
+    draft = make_notice(
+        state,
+        Kind.PAYMENT_REMINDER,
+        booking.booker,
+        deadline or booking.ordered_at,
+        deadline or booking.ordered_at,
+        "deadline",
+        (session.id for session in state.live),
+    )
+    if booking.payment_method is PaymentMethod.IN_PERSON:
+        return _without(draft, Reason.PAID_IN_PERSON, undated=True)
+    if deadline is None:
+        return _without(draft, Reason.NO_DEADLINE, undated=True)
+    due = moment(local_day(deadline, rules.zone), rules.policy.payment_reminder, rules.zone)
+    draft = replace(draft, due=due)
+    off = _off(state)
+    if off is not None:
+        return _without(draft, off)
+    if state.payment is not PaymentStatus.UNPAID:
+        return _without(draft, Reason.ALREADY_PAID)
+    return draft if due > booking.ordered_at else _without(draft, Reason.ORDERED_TOO_LATE)
+
+
+def _pre_visit(state: BookingState, session: Session, person: Person) -> Entry:
+    """Two days before, at the shop's hour; accepted later, at once while a day remains. [WACA-36]"""
+    rules, policy = state.ready, state.ready.policy
+    starts = session.service.starts_at
+    service_day = local_day(starts, rules.zone)
+    not_after = starts - timedelta(hours=policy.pre_visit_margin_hours)
+    due = moment(service_day, policy.pre_visit, rules.zone)
+    # The time is part of the name: a moved session is another visit, and the same one is told only once.
+    subject = f"{session.id}@{starts:%Y%m%dT%H%MZ}"
+    draft = make_notice(state, Kind.PRE_VISIT, person, due, not_after, subject, (session.id,))
+    off = _off(state)
+    if off is not None:
+        return _without(draft, off)
+    if not session.live:
+        return _without(draft, Reason.SESSION_CANCELLED)
+    if (service_day - local_day(state.booking.ordered_at, rules.zone)).days < policy.pre_visit_least_days:
+        return _without(draft, Reason.SERVICE_TOO_SOON)
+    if session.accepted_at is None:
+        return _without(draft, Reason.NOT_ACCEPTED_YET)
+    due = max(due, session.known_at or due)
+    if due > not_after:
+        return _without(draft, Reason.KNOWN_TOO_LATE)
+    return replace(draft, due=due)
+
+
+def _off(state: BookingState) -> Reason | None:
+    """Why nothing of the calendar is owed any more, or None."""
+    if state.order is OrderStatus.CANCELLED:
+        return Reason.ORDER_CANCELLED
+    return Reason.ORDER_FAILED if state.order is OrderStatus.FAILED else None
+
+
+def _without(notice: Notice, reason: Reason, *, undated: bool = False) -> LeftOut:
+    return LeftOut(
+        kind=notice.kind,
+        role=notice.role,
+        recipient=notice.recipient,
+        channels=notice.channels,
+        reason=reason,
+        due=None if undated else notice.due,
+        about=notice.about,
+    )
+
+
+def _addressed(state: BookingState, entry: Entry) -> list[Entry]:
+    """A notice with only the channels that can carry it, and the others as left out."""
+    if isinstance(entry, LeftOut):
+        return [entry]
+    taken: list[str] = []
+    parts: list[Entry] = []
+    for route in CATALOGUE[entry.kind].routes:
+        reasons = {channel: _hindrance(state, entry.recipient, channel) for channel in route}
+        usable = next((channel for channel in route if reasons[channel] is None), None)
+        if usable is not None:
+            taken.append(usable)
+            continue
+        reason = reasons[route[0]]
+        if reason is not None:
+            parts.append(_without(replace(entry, channels=route), reason))
+    return [replace(entry, channels=tuple(taken)), *parts] if taken else parts
+
+
+def _hindrance(state: BookingState, person: Person, channel: str) -> Reason | None:
+    if channel not in state.ready.channels:
+        return Reason.CHANNEL_OFF
+    return None if person.address(channel) else Reason.NO_ADDRESS
+
+
+def _closing(state: BookingState) -> datetime:
+    """When nothing can come any more: the last session over, or a failed order's last chance gone."""
+    if state.cancelled_at is not None:
+        return state.cancelled_at
+    if state.failed_at is not None:
+        return state.failed_at + timedelta(hours=state.ready.policy.late_payment_hours)
+    return last_end(state)
+
+
+def _next_moment(state: BookingState, owed: list[Notice], now: datetime) -> datetime:
+    moments = [_closing(state), *(notice.due for notice in owed)]
+    deadline = failing_deadline(state)
+    if deadline is not None:
+        # The deadline is the last second for payment: the order fails when it is over.
+        moments.append(deadline + timedelta(seconds=1))
+    coming = [when for when in moments if when > now]
+    return min(coming, default=now)

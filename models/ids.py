@@ -1,0 +1,25 @@
+"""Every id is spelled here, and nowhere else."""
+
+import re
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_id(name: str, value: str) -> str | None:
+    """What is wrong with an id that becomes part of a workflow id, or None."""
+    if _ID.fullmatch(value):
+        return None
+    return (
+        f"{name}: {value!r} cannot be used as an id: use 1 to 64 letters, digits, '.', '_' or '-',"
+        " starting with a letter or a digit"
+    )
+
+
+def booking_workflow_id(merchant_id: str, booking_id: str) -> str:
+    """`booking:{merchant}:{booking}`: one lifecycle per booking."""
+    return f"booking:{merchant_id}:{booking_id}"
+
+
+def notice_key(lifecycle_id: str, kind: str, subject: str, person_id: str) -> str:
+    """The name of one thing owed to one person, the same on every attempt and after every restart."""
+    return f"{lifecycle_id}/{kind}/{subject}/{person_id}"

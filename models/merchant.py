@@ -1,0 +1,176 @@
+"""A merchant: its place in the world, and its policy in numbers."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time
+from enum import StrEnum
+from functools import cache
+
+from models.timing import Offset
+
+
+class PaymentMethod(StrEnum):
+    """How an order is paid. [WACA-33]"""
+
+    CARD = "card"
+    BANK_TRANSFER = "bank_transfer"
+    ATM = "atm"
+    BARCODE = "barcode"
+    IBON = "ibon"
+    FAMIPORT = "famiport"
+    IN_PERSON = "in_person"
+
+    @property
+    def third_party(self) -> bool:
+        """Whether a payment company takes the money: only such an order fails when it is unpaid. [WACA-31]"""
+        return self not in (PaymentMethod.BANK_TRANSFER, PaymentMethod.IN_PERSON)
+
+
+class SmsProvider(StrEnum):
+    """Who sends the merchant's SMS; OFF is the shop setting switched off. [WACA-20, WACA-21]"""
+
+    OFF = "off"
+    TWSMS = "twsms"
+    SMARTDOVE = "smartdove"
+    CONSOLE = "console"
+
+
+class EmailProvider(StrEnum):
+    """How the merchant's email leaves."""
+
+    SMTP = "smtp"
+    CONSOLE = "console"
+
+
+PAYMENT_DAYS: Mapping[PaymentMethod, int] = {
+    PaymentMethod.BANK_TRANSFER: 2,
+    PaymentMethod.ATM: 2,
+    PaymentMethod.BARCODE: 3,
+    PaymentMethod.IBON: 2,
+    PaymentMethod.FAMIPORT: 2,
+}
+"""Days from the order's day to the last day for payment, N+2 and N+3. [WACA-33]
+
+A card is charged at once and payment in person has no deadline: neither is listed.
+"""
+
+PAYMENT_REMINDER = Offset(days=-1, at=time(10))
+PRE_VISIT = Offset(days=-2, at=time(10))
+
+PROMOTIONAL_WORDS = (
+    "優惠", "折扣", "特價", "促銷", "限時", "買一送一", "免費贈", "加碼", "紅利", "搶購", "下殺",
+    "discount", "sale", "% off", "special offer", "limited offer", "promo", "coupon", "buy one", "free gift",
+    "promotion", "solde", "soldes", "remise", "réduction", "rabais", "offre spéciale", "bon plan",
+)  # fmt: skip
+"""Words that make a reminder look like advertising, by default. [WACA-05]"""
+
+
+@dataclass(frozen=True)
+class BookingPolicy:
+    """The numbers of the booking lifecycle, each with the default that the design decides.
+
+    `payment_days`: days from the order's day to the last day for payment; a method not listed has none.
+    `payment_reminder`: days counted from the last day for payment, at that hour, shop time.
+    `pre_visit`: days counted from the day of the session, at that hour, shop time.
+    `pre_visit_least_days`: a service fewer calendar days after the order gets no pre-visit notice. [WACA-36]
+    `pre_visit_margin_hours`: that long before the session the pre-visit notice is too late.
+    `prompt_hours`: how long after it happened a stage of the order is still worth telling.
+    `late_payment_hours`: how long a failed order stays open for a payment made in time but told late.
+    """
+
+    payment_days: Mapping[PaymentMethod, int] = field(default_factory=lambda: dict(PAYMENT_DAYS))
+    payment_reminder: Offset = PAYMENT_REMINDER
+    pre_visit: Offset = PRE_VISIT
+    pre_visit_least_days: int = 2
+    pre_visit_margin_hours: int = 24
+    prompt_hours: int = 24
+    late_payment_hours: int = 72
+    pre_visit_notes: Mapping[str, str] = field(default_factory=dict)
+    """The editable block of the pre-visit email, by locale. [WACA-05]"""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One outlet of a merchant. What is empty is the merchant's."""
+
+    id: str
+    name: str
+    zone: str = ""
+    phone: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class SmsSettings:
+    """The shop's SMS reminder settings. [WACA-20 to WACA-23]
+
+    `texts`: the merchant's own SMS templates, by kind of notice and then locale.
+    `text_limit`: the longest template that is taken, in characters.
+    """
+
+    provider: SmsProvider = SmsProvider.OFF
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    text_limit: int = 268
+
+
+@dataclass(frozen=True)
+class Merchant:
+    """A tenant: a brand or a shop."""
+
+    id: str
+    name: str
+    zone: str
+    locale: str
+    country: str
+    currency: str
+    email: str = ""
+    phone: str = ""
+    website: str = ""
+    address: str = ""
+    branches: tuple[Branch, ...] = ()
+    email_provider: EmailProvider = EmailProvider.SMTP
+    sms: SmsSettings = SmsSettings()
+    booking: BookingPolicy = BookingPolicy()
+    promotional_words: tuple[str, ...] = PROMOTIONAL_WORDS
+
+    def branch(self, branch_id: str) -> Branch | None:
+        """The outlet of that id, where there is one."""
+        return next((branch for branch in self.branches if branch.id == branch_id), None)
+
+
+@dataclass(frozen=True)
+class BookingRules:
+    """What a booking lifecycle knows of its merchant: read once, kept in the state, so that replay agrees."""
+
+    zone: str
+    locale: str
+    channels: tuple[str, ...]
+    policy: BookingPolicy
+
+
+def booking_rules(merchant: Merchant, branch_id: str = "") -> BookingRules:
+    """The rules of one branch; an outlet may stand in another zone than its merchant."""
+    branch = merchant.branch(branch_id)
+    channels = ("email",) if merchant.sms.provider is SmsProvider.OFF else ("email", "sms")
+    return BookingRules(
+        zone=(branch.zone if branch else "") or merchant.zone,
+        locale=merchant.locale,
+        channels=channels,
+        policy=merchant.booking,
+    )
+
+
+def promotional_word(text: str, words: tuple[str, ...]) -> str | None:
+    """The first promotional word in a text, or None. Case does not matter. [WACA-05]
+
+    A word of letters counts only as a whole word: "sale" is not in "wholesale". Chinese has no such bounds.
+    """
+    return next((word for word in words if _pattern(word).search(text)), None)
+
+
+@cache
+def _pattern(word: str) -> re.Pattern[str]:
+    before = r"(?<!\w)" if word[:1].isalnum() and word.isascii() else ""
+    after = r"(?!\w)" if word[-1:].isalnum() and word.isascii() else ""
+    return re.compile(before + re.escape(word) + after, re.IGNORECASE)

@@ -1,0 +1,184 @@
+"""The catalogue: one row for each kind of notice. Docs and tests are made from this table."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from models.people import Role
+
+
+class NoticeClass(IntEnum):
+    """What a notice is for; the number is its priority, 1 first."""
+
+    SECURITY = 1
+    TRANSACTIONAL = 2
+    REMINDER = 3
+    LOYALTY = 4
+    PROMOTIONAL = 5
+
+
+class Kind(StrEnum):
+    """A kind of notice; also the name of its template folder."""
+
+    ORDER_PLACED = "order_placed"
+    ORDER_FAILED = "order_failed"
+    PAYMENT_RECEIVED = "payment_received"
+    PAYMENT_REMINDER = "payment_reminder"
+    ORDER_CANCELLED = "order_cancelled"
+    VOUCHER = "voucher"
+    VOUCHER_CHANGED = "voucher_changed"
+    PRE_VISIT = "pre_visit"
+    SERVICE_ASSIGNMENT = "service_assignment"
+
+
+class Due(StrEnum):
+    """When a notice falls due. The hours and days are merchant policy."""
+
+    AT_ONCE = "when it happens"
+    BEFORE_DEADLINE = "the day before the payment deadline"
+    BEFORE_SESSION = "two days before the session"
+
+
+class Window(StrEnum):
+    """The last moment at which a notice still means something; later it is missed, never sent."""
+
+    PROMPT = "24 hours after it happened"
+    DEADLINE = "the payment deadline"
+    SESSION_START = "the session's start, or 24 hours after it happened if that is later"
+    VOUCHER = "the start of the last session on it"
+    BEFORE_SESSION = "24 hours before the session"
+
+
+class Editable(StrEnum):
+    """What a merchant may change of the texts. [WACA-04, WACA-05, WACA-23]"""
+
+    FIXED = "nothing"
+    SMS = "the SMS text"
+    SMS_AND_NOTES = "the SMS text and the pre-visit notes"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of notice.
+
+    `routes`: every route is taken; within one, the first channel that can is, the others are its fallback.
+    `line_case`: the scenario of LINE notification messages that it fits, if any. [CRES-11 to CRES-19]
+    """
+
+    kind: Kind
+    notice_class: NoticeClass
+    role: Role
+    routes: tuple[tuple[str, ...], ...]
+    due: Due
+    window: Window
+    editable: Editable
+    requirements: tuple[str, ...]
+    line_case: int | None = None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The first choice of every route."""
+        return tuple(route[0] for route in self.routes)
+
+
+EMAIL_AND_SMS = (("email",), ("sms",))
+EMAIL = (("email",),)
+
+_ROWS = (
+    Row(
+        Kind.ORDER_PLACED,
+        NoticeClass.TRANSACTIONAL,
+        Role.BOOKER,
+        EMAIL_AND_SMS,
+        Due.AT_ONCE,
+        Window.PROMPT,
+        Editable.SMS,
+        ("WACA-10", "WACA-30"),
+        line_case=3,
+    ),
+    Row(
+        Kind.ORDER_FAILED,
+        NoticeClass.TRANSACTIONAL,
+        Role.BOOKER,
+        EMAIL_AND_SMS,
+        Due.AT_ONCE,
+        Window.PROMPT,
+        Editable.SMS,
+        ("WACA-11", "WACA-31"),
+    ),
+    Row(
+        Kind.PAYMENT_RECEIVED,
+        NoticeClass.TRANSACTIONAL,
+        Role.BOOKER,
+        EMAIL_AND_SMS,
+        Due.AT_ONCE,
+        Window.PROMPT,
+        Editable.SMS,
+        ("WACA-12", "WACA-32"),
+        line_case=1,
+    ),
+    Row(
+        Kind.PAYMENT_REMINDER,
+        NoticeClass.REMINDER,
+        Role.BOOKER,
+        EMAIL_AND_SMS,
+        Due.BEFORE_DEADLINE,
+        Window.DEADLINE,
+        Editable.SMS,
+        ("WACA-13", "WACA-33"),
+        line_case=8,
+    ),
+    Row(
+        Kind.ORDER_CANCELLED,
+        NoticeClass.TRANSACTIONAL,
+        Role.BOOKER,
+        EMAIL_AND_SMS,
+        Due.AT_ONCE,
+        Window.SESSION_START,
+        Editable.SMS,
+        ("WACA-14", "WACA-34"),
+    ),
+    Row(
+        Kind.VOUCHER,
+        NoticeClass.TRANSACTIONAL,
+        Role.PARTICIPANT,
+        EMAIL,
+        Due.AT_ONCE,
+        Window.VOUCHER,
+        Editable.FIXED,
+        ("WACA-15",),
+    ),
+    Row(
+        Kind.VOUCHER_CHANGED,
+        NoticeClass.TRANSACTIONAL,
+        Role.PARTICIPANT,
+        EMAIL,
+        Due.AT_ONCE,
+        Window.SESSION_START,
+        Editable.FIXED,
+        ("WACA-16",),
+    ),
+    Row(
+        Kind.PRE_VISIT,
+        NoticeClass.REMINDER,
+        Role.PARTICIPANT,
+        EMAIL_AND_SMS,
+        Due.BEFORE_SESSION,
+        Window.BEFORE_SESSION,
+        Editable.SMS_AND_NOTES,
+        ("WACA-17", "WACA-36"),
+        line_case=4,
+    ),
+    Row(
+        Kind.SERVICE_ASSIGNMENT,
+        NoticeClass.TRANSACTIONAL,
+        Role.SERVICE_PARTNER,
+        EMAIL,
+        Due.AT_ONCE,
+        Window.VOUCHER,
+        Editable.FIXED,
+        ("WACA-18",),
+    ),
+)
+
+CATALOGUE: dict[Kind, Row] = {row.kind: row for row in _ROWS}
+"""Every kind of notice that Carillon knows. The channels are those of WACA-39."""

@@ -1,0 +1,33 @@
+"""Who a notice can be for."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """The part that a recipient plays in a lifecycle. [WACA-06]"""
+
+    BOOKER = "booker"
+    PARTICIPANT = "participant"
+    SERVICE_PARTNER = "service_partner"
+    MEMBER = "member"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone who can be written to.
+
+    `phone` is in E.164 form, `locale` a tag such as `zh-Hant`; empty means the merchant's own.
+    `id` tells people of one booking apart; left empty, it is given when the booking is taken in.
+    """
+
+    name: str
+    email: str = ""
+    phone: str = ""
+    locale: str = ""
+    member_id: str = ""
+    id: str = ""
+
+    def address(self, channel: str) -> str:
+        """Where this channel reaches the person, or an empty string."""
+        return {"email": self.email, "sms": self.phone}.get(channel, "")
