@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from typing import Protocol
 
 
@@ -48,6 +49,17 @@ class Receipt:
     provider: str
     provider_id: str = ""
     detail: str = ""
+
+
+class DeliveryState(StrEnum):
+    """What a provider says later about a message that it took."""
+
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    """It did not arrive and will not: expired, rejected, unreachable."""
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+    """The provider has no word on it, or one that it does not explain."""
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ _SENTENCES = {
 class LeftOut:
     """A notice, or some channels of one, that will not be sent as things stand."""
 
+    key: str
     kind: Kind
     role: Role
     recipient: Person

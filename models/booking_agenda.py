@@ -29,11 +29,8 @@ Entry = Notice | LeftOut
 def booking_agenda(state: BookingState, now: datetime) -> Agenda:
     """All that the booking owes, what became of the rest, and when it next acts by itself."""
     settled = state.settled
-    entries: list[Entry] = [_raised(state, notice) for notice in state.raised if notice.key not in settled]
-    entries += [
-        entry for entry in _calendar(state) if not isinstance(entry, Notice) or entry.key not in settled
-    ]
-    entries = [part for entry in entries for part in _addressed(state, entry)]
+    entries = [*(_raised(state, notice) for notice in state.raised), *_calendar(state)]
+    entries = [part for entry in entries if entry.key not in settled for part in _addressed(state, entry)]
     owed = sorted((e for e in entries if isinstance(e, Notice)), key=lambda notice: (notice.due, notice.key))
     over = not owed and now >= _closing(state)
     return Agenda(
@@ -145,6 +142,7 @@ def _off(state: BookingState) -> Reason | None:
 
 def _without(notice: Notice, reason: Reason, *, undated: bool = False) -> LeftOut:
     return LeftOut(
+        key=notice.key,
         kind=notice.kind,
         role=notice.role,
         recipient=notice.recipient,

@@ -1,4 +1,4 @@
-"""What a booking's notices say, as plain values: instants, amounts and names, not yet in anyone's language."""
+"""What a booking's notices say, as plain values: instants, amounts and names, not yet in any language."""
 
 from dataclasses import dataclass
 from datetime import datetime

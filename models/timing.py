@@ -128,9 +128,7 @@ def check_cron(expression: str) -> None:
         raise TimeError(f"cron {expression!r} is a nickname: write {nickname!r}.")
     fields = expression.split()
     if len(fields) != len(CRON_FIELDS):
-        raise TimeError(
-            f"cron {expression!r} does not have five fields (it has {len(fields)}): write {CRON_FORM}."
-        )
+        raise TimeError(f"cron {expression!r} has not five fields but {len(fields)}: write {CRON_FORM}.")
     for name, field in zip(CRON_FIELDS, fields, strict=True):
         for part in field.lower().split(","):
             _check_part(expression, name, part)
@@ -166,7 +164,7 @@ def parse_duration(text: str) -> timedelta:
     found = DURATION.fullmatch(text)
     if not text or not found:
         raise TimeError(
-            f"{text!r} is not a duration: write numbers with w, d, h, m, s, in that order: '2d3h'."
+            f"{text!r} is not a duration: write w, d, h, m, s after numbers, in that order: '2d3h'."
         )
     weeks, days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
     try:
@@ -223,7 +221,7 @@ def _check_part(expression: str, name: str, part: str) -> None:
     low, high = (CRON_NUMBERS.get(name, {}).get(value, value) for value in found.groups())
     if high and low.isdecimal() and high.isdecimal() and int(low) >= int(high):
         raise TimeError(
-            f"cron {expression!r} has {part!r} for its {name}, which does not rise: write a list."
+            f"cron {expression!r} has {part!r} for its {name}: write a range that rises, or a list."
         )
 
 
