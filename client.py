@@ -1,0 +1,156 @@
+"""The one way in: start a booking, tell it what happened, ask it what it owes.
+
+carillon = Carillon(await connect())
+await carillon.start_booking(booking)
+await carillon.tell("lumi", "b-1042", PaymentReceived(event_id="pay-77"))
+agenda = await carillon.agenda(booking_workflow_id("lumi", "b-1042"))
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from models.agenda import Agenda, Report
+from models.booking import Booking, BookingState
+from models.booking_facts import BookingFact, BookingRequest
+from models.ids import booking_workflow_id
+from settings import TASK_QUEUE
+from workflows.booking import BookingWorkflow
+from workflows.lifecycle import MEMBER_ID, MERCHANT_ID, STAGE
+
+Clock = Callable[[WorkflowHandle[Any, Any]], Awaitable[datetime]]
+
+
+class UnknownLifecycleError(LookupError):
+    """There is no lifecycle of that id."""
+
+
+class EndedError(Exception):
+    """The lifecycle is over; `report` holds its last words, where they are kept still."""
+
+    def __init__(self, lifecycle: str, report: Report | None) -> None:
+        words = report.words if report is not None else "its history is kept no longer"
+        super().__init__(f"{lifecycle} has ended: {words}")
+        self.report = report
+
+
+class RefusedError(Exception):
+    """A request that the state does not allow; the message says why."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """`new` is False when the same booking was started before: there is one lifecycle for each."""
+
+    lifecycle: str
+    new: bool
+
+
+async def connect(**options: Any) -> Client:
+    """A Temporal client by the environment or the profile (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TLS ...)."""
+    config: dict[str, Any] = {"target_host": "localhost:7233", **ClientConfig.load_client_connect_config()}
+    return await Client.connect(**{**config, **options}, data_converter=pydantic_data_converter)
+
+
+async def _real_time(_: WorkflowHandle[Any, Any]) -> datetime:
+    return datetime.now(UTC)
+
+
+class Carillon:
+    """Talks to the lifecycles. `clock` answers a lifecycle's own time: real time, but where it was moved."""
+
+    def __init__(self, client: Client, *, task_queue: str = TASK_QUEUE, clock: Clock = _real_time) -> None:
+        self.client = client
+        self._task_queue = task_queue
+        self._clock = clock
+
+    async def start_booking(self, booking: Booking) -> Started:
+        """Begin the life of a booking. Starting the same one again, even after its end, changes nothing."""
+        lifecycle = booking_workflow_id(booking.merchant_id, booking.booking_id)
+        attributes = [
+            SearchAttributePair(MERCHANT_ID, booking.merchant_id),
+            SearchAttributePair(STAGE, "processing"),
+        ]
+        if booking.booker.member_id:
+            attributes.append(SearchAttributePair(MEMBER_ID, booking.booker.member_id))
+        try:
+            await self.client.start_workflow(
+                BookingWorkflow.run,
+                BookingState(booking),
+                id=lifecycle,
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=TypedSearchAttributes(attributes),
+                static_summary=f"Booking {booking.booking_id} at {booking.merchant_id}",
+                static_details="Services: " + ", ".join(service.name for service in booking.services),
+            )
+        except WorkflowAlreadyStartedError:
+            return Started(lifecycle, new=False)
+        return Started(lifecycle, new=True)
+
+    async def tell(self, lifecycle: str, fact: BookingFact) -> None:
+        """Tell a booking what happened, once or more: `event_id` makes it one fact.
+
+        EndedError when the booking is over, UnknownLifecycleError when there is none.
+        A fact without `at` counts as happening now.
+        """
+        handle = self.client.get_workflow_handle(lifecycle)
+        try:
+            if fact.at is None:
+                fact = replace(fact, at=await self._clock(handle))
+            await handle.signal(BookingWorkflow.tell, args=[fact])
+        except RPCError as error:
+            raise await self._gone(handle, error) from None
+
+    async def ask(self, lifecycle: str, request: BookingRequest) -> Agenda:
+        """Ask for a change that may be refused; answers with the new agenda, or RefusedError says why not.
+
+        The same request asked again is granted again, and changes nothing.
+        """
+        handle = self.client.get_workflow_handle(lifecycle)
+        try:
+            agenda: Agenda = await handle.execute_update(request.fact, request, result_type=Agenda)
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            raise RefusedError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from None
+        except RPCError as error:
+            raise await self._gone(handle, error) from None
+        return agenda
+
+    async def agenda(self, lifecycle: str) -> Agenda:
+        """What a lifecycle owes, what it sent and what it leaves out; of one that has ended too."""
+        handle = self.client.get_workflow_handle_for(BookingWorkflow.run, lifecycle)
+        try:
+            return await handle.query(BookingWorkflow.agenda)
+        except RPCError as error:
+            raise await self._gone(handle, error) from None
+
+    async def _gone(self, handle: WorkflowHandle[Any, Any], error: RPCError) -> Exception:
+        """The error that a caller can act on, for one that Temporal gave."""
+        if error.status != RPCStatusCode.NOT_FOUND:
+            return error
+        try:
+            description = await handle.describe()
+        except RPCError as unknown:
+            if unknown.status != RPCStatusCode.NOT_FOUND:
+                return unknown
+            return UnknownLifecycleError(
+                f"there is no lifecycle {handle.id!r}: start it first, or check its id"
+            )
+        if description.status is not WorkflowExecutionStatus.COMPLETED:
+            return EndedError(handle.id, None)
+        typed = self.client.get_workflow_handle(handle.id, result_type=Report)
+        return EndedError(handle.id, await typed.result())

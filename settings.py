@@ -1,0 +1,51 @@
+"""What a process is told by its environment. Read once, at the entry points."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TASK_QUEUE = "carillon"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`environment` also holds the credentials of the channels, so it is never shown.
+
+    The connection to Temporal is read by `temporalio.envconfig` (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, ...).
+    """
+
+    database_url: str
+    task_queue: str = TASK_QUEUE
+    build_id: str = ""
+    concurrent_activities: int = 100
+    concurrent_workflow_tasks: int = 100
+    cached_workflows: int = 10_000
+    log_level: str = "INFO"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it and the mend."""
+
+
+def settings_from(environment: Mapping[str, str], data_dir: Path = Path("var")) -> Settings:
+    """The settings in an environment; SettingsError names the variable that cannot be used."""
+    return Settings(
+        database_url=environment.get("CARILLON_DATABASE_URL", f"sqlite:///{data_dir / 'carillon.db'}"),
+        task_queue=environment.get("CARILLON_TASK_QUEUE", TASK_QUEUE),
+        build_id=environment.get("CARILLON_BUILD_ID", ""),
+        concurrent_activities=_number(environment, "CARILLON_CONCURRENT_ACTIVITIES", 100),
+        concurrent_workflow_tasks=_number(environment, "CARILLON_CONCURRENT_WORKFLOW_TASKS", 100),
+        cached_workflows=_number(environment, "CARILLON_CACHED_WORKFLOWS", 10_000),
+        log_level=environment.get("CARILLON_LOG_LEVEL", "INFO").upper(),
+        environment=environment,
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError(f"{name}={text!r} is no positive whole number: use one such as {default}")
+    return int(text)

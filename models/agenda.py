@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from models.notices import Kind
 from models.people import Person, Role
+
+C = TypeVar("C")
+"""The content of a notice: the plain values that its lifecycle puts into it."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,8 @@ class NotTaken:
 class Agenda:
     """The whole of it: one answer for the query, the command line and the Web UI.
 
-    `owed` is in the order of `due`. `next_moment` is when the lifecycle next acts by itself, UTC.
+    `owed` is in the order of `due`. `next_moment` is when the lifecycle next acts by itself,
+    UTC; None when it waits only for what is under way, or is over.
     """
 
     lifecycle: str
@@ -170,3 +175,35 @@ class Verdict:
     taken: bool
     reason: str = ""
     known: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """A lifecycle's last words: how it ended, what was sent, what was not and why."""
+
+    lifecycle: str
+    stage: str
+    words: str
+    sent: int = 0
+    missed: int = 0
+    failed: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Delivery(Generic[C]):
+    """What an activity needs in order to send one notice."""
+
+    notice: Notice
+    content: C
+    merchant_id: str
+    lifecycle: str
+
+
+@dataclass(frozen=True)
+class CloseOut(Generic[C]):
+    """What an activity needs in order to settle what will not be sent any more."""
+
+    delivery: Delivery[C]
+    status: Status
+    reason: str

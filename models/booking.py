@@ -191,6 +191,12 @@ def payment_deadline(state: BookingState) -> datetime | None:
     return end_of_day(ordered_on + timedelta(days=days), rules.zone)
 
 
+def past_deadline(state: BookingState, at: datetime) -> bool:
+    """Whether the last second for payment was over by then."""
+    deadline = payment_deadline(state)
+    return deadline is not None and at >= deadline + timedelta(seconds=1)
+
+
 def last_end(state: BookingState) -> datetime:
     """When the last session that is still on is over; of an order without one, when it was cancelled."""
     ends = [session.service.ends_at for session in state.live]
@@ -201,27 +207,34 @@ def named(booking: Booking) -> Booking:
     """The booking with an id on every person: the same person in two services is one person."""
     booker = replace(booking.booker, id=booking.booker.id or "booker")
     known: dict[tuple[str, str, str], Person] = {_likeness(booker): booker}
-    taken = frozenset(person.id for service in booking.services for person in service.participants)
+    given = frozenset(person.id for service in booking.services for person in service.participants)
+    taken = given | {booker.id}
     fresh = (f"p{number}" for number in itertools.count(1) if f"p{number}" not in taken)
     services = []
     for service in booking.services:
-        people = []
+        people: dict[str, Person] = {}
         for person in service.participants or (booker,):
             found = known.get(_likeness(person)) if not person.id else person
             if found is None:
                 found = replace(person, id=next(fresh))
             known.setdefault(_likeness(found), found)
-            people.append(found)
-        services.append(replace(service, participants=tuple(people)))
+            people.setdefault(found.id, found)
+        services.append(replace(service, participants=tuple(people.values())))
     return replace(booking, booker=booker, services=tuple(services))
 
 
-def unused_id(state: BookingState) -> str:
-    """An id for someone new: one that nobody of this booking has or had."""
-    people = [person for session in state.sessions for person in session.service.participants]
-    people += [notice.recipient for notice in state.raised]
-    taken = frozenset(person.id for person in people)
-    return next(f"p{number}" for number in itertools.count(1) if f"p{number}" not in taken)
+def identified(state: BookingState, person: Person) -> Person:
+    """The person with an id: the one this booking knows them by, else one that nobody of it has or had."""
+    if person.id:
+        return person
+    people = [participant for session in state.sessions for participant in session.service.participants]
+    people.append(state.booking.booker)
+    known = next((other for other in people if _likeness(other) == _likeness(person)), None)
+    if known is not None:
+        return replace(person, id=known.id)
+    taken = frozenset(other.id for other in (*people, *(notice.recipient for notice in state.raised)))
+    fresh = (f"p{number}" for number in itertools.count(1) if f"p{number}" not in taken)
+    return replace(person, id=next(fresh))
 
 
 def _likeness(person: Person) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ Nothing is pre-scheduled anywhere: a cancelled or moved booking just has another
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from models.agenda import Agenda, LeftOut, Notice, Reason
 from models.booking import (
@@ -53,7 +53,8 @@ def _raised(state: BookingState, notice: Notice) -> Entry:
     if state.order is OrderStatus.FAILED and notice.kind in _POINTLESS_WHEN_OFF:
         return _without(notice, Reason.ORDER_FAILED)
     if notice.kind is Kind.ORDER_FAILED and state.failure is None:
-        return _without(notice, Reason.ORDER_RESTORED)
+        restored = state.order is not OrderStatus.CANCELLED
+        return _without(notice, Reason.ORDER_RESTORED if restored else Reason.ORDER_CANCELLED)
     about = [session for session in map(state.session, notice.about) if session is not None]
     if notice.kind in _PER_SESSION and about and not any(session.live for session in about):
         return _without(notice, Reason.SESSION_CANCELLED)
@@ -116,7 +117,7 @@ def _pre_visit(state: BookingState, session: Session, person: Person) -> Entry:
     not_after = starts - timedelta(hours=policy.pre_visit_margin_hours)
     due = moment(service_day, policy.pre_visit, rules.zone)
     # The time is part of the name: a moved session is another visit, and the same one is told only once.
-    subject = f"{session.id}@{starts:%Y%m%dT%H%MZ}"
+    subject = f"{session.id}@{starts.astimezone(UTC):%Y%m%dT%H%MZ}"
     draft = make_notice(state, Kind.PRE_VISIT, person, due, not_after, subject, (session.id,))
     off = _off(state)
     if off is not None:
@@ -178,19 +179,24 @@ def _hindrance(state: BookingState, person: Person, channel: str) -> Reason | No
 
 
 def _closing(state: BookingState) -> datetime:
-    """When nothing can come any more: the last session over, or a failed order's last chance gone."""
+    """When nothing can come any more: the last session over, the last deadline and the last chance gone."""
     if state.cancelled_at is not None:
         return state.cancelled_at
     if state.failed_at is not None:
         return state.failed_at + timedelta(hours=state.ready.policy.late_payment_hours)
-    return last_end(state)
+    return max(filter(None, (last_end(state), _failing_moment(state))))
 
 
-def _next_moment(state: BookingState, owed: list[Notice], now: datetime) -> datetime:
-    moments = [_closing(state), *(notice.due for notice in owed)]
+def _failing_moment(state: BookingState) -> datetime | None:
+    """When the order fails if it stays unpaid: its deadline is the last second for payment."""
     deadline = failing_deadline(state)
-    if deadline is not None:
-        # The deadline is the last second for payment: the order fails when it is over.
-        moments.append(deadline + timedelta(seconds=1))
+    return None if deadline is None else deadline + timedelta(seconds=1)
+
+
+def _next_moment(state: BookingState, owed: list[Notice], now: datetime) -> datetime | None:
+    moments = [_closing(state), *(notice.due for notice in owed)]
+    failing = _failing_moment(state)
+    if failing is not None:
+        moments.append(failing)
     coming = [when for when in moments if when > now]
-    return min(coming, default=now)
+    return min(coming, default=None)

@@ -50,7 +50,7 @@ def booking_content(state: BookingState, notice: Notice) -> BookingContent:
     """What this notice says as the booking stands now."""
     booking = state.booking
     on, gone = _sessions(state, notice)
-    slip = next((session.slip for session in on if session.slip), booking.booking_id)
+    slip = next((session.slip for session in (*on, *gone) if session.slip), booking.booking_id)
     return BookingContent(
         booking_id=booking.booking_id,
         branch_id=booking.branch_id,

@@ -16,9 +16,10 @@ from models.booking import (
     Failure,
     PaymentStatus,
     Session,
+    identified,
     named,
+    past_deadline,
     payment_deadline,
-    unused_id,
 )
 from models.booking_raise import (
     Cause,
@@ -156,7 +157,7 @@ def begin(booking: Booking, rules: BookingRules) -> BookingState:
 def advance(state: BookingState, now: datetime) -> BookingState:
     """Let the calendar do its part: at its deadline an unpaid third-party order fails. [WACA-31b]"""
     deadline = failing_deadline(state)
-    if deadline is None or now <= deadline:
+    if deadline is None or not past_deadline(state, now):
         return state
     return _fail(state, Failure.DEADLINE, Cause("deadline", deadline))
 
@@ -176,11 +177,14 @@ def record(state: BookingState, fact: AnyBookingFact, now: datetime) -> tuple[Bo
     """
     if fact.event_id in state.seen:
         return state, Verdict(taken=False, known=True, reason="told before")
+    if (unclear := _without_zone(fact)) is not None:
+        return _noted(state, NotTaken(fact.event_id, fact.fact, unclear, now)), Verdict(False, unclear)
     cause = Cause(fact.event_id, min(fact.at or now, now))
     state = advance(state, cause.at)
     seen = (*state.seen, fact.event_id)[-REMEMBERED:]
     try:
-        return replace(_RULES[type(fact)](state, fact, cause), seen=seen), Verdict(taken=True)
+        state = replace(_RULES[type(fact)](state, fact, cause), seen=seen)
+        return _unnoted(state, fact.event_id), Verdict(taken=True)
     except NothingNew as same:
         verdict = Verdict(taken=False, known=True, reason=str(same))
         state = replace(state, seen=seen)
@@ -196,9 +200,28 @@ def refusal(state: BookingState, request: BookingRequest, now: datetime) -> str 
     return None if verdict.taken or verdict.known else verdict.reason
 
 
+def note_unreadable(state: BookingState, fact: str, reason: str, now: datetime) -> BookingState:
+    """Remember that something was told which could not be read: it is shown, not dropped."""
+    number = sum(note.event_id.startswith("unreadable-") for note in state.not_taken) + 1
+    return _noted(state, NotTaken(f"unreadable-{number}", fact, reason, now))
+
+
 def _noted(state: BookingState, note: NotTaken) -> BookingState:
-    others = tuple(old for old in state.not_taken if old.event_id != note.event_id)
+    others = _unnoted(state, note.event_id).not_taken
     return replace(state, not_taken=(*others, note)[-REMEMBERED:])
+
+
+def _unnoted(state: BookingState, event_id: str) -> BookingState:
+    """Without the note on a fact that was refused once and is taken now."""
+    return replace(state, not_taken=tuple(note for note in state.not_taken if note.event_id != event_id))
+
+
+def _without_zone(fact: AnyBookingFact) -> str | None:
+    """Which instant of a fact could be any of a day's: nothing can be decided by it."""
+    for name, value in vars(fact).items():
+        if isinstance(value, datetime) and value.utcoffset() is None:
+            return f"{name}: {value.isoformat()} has no zone; add its offset, or Z for UTC"
+    return None
 
 
 def _payment_received(state: BookingState, _: PaymentReceived, cause: Cause) -> BookingState:
@@ -206,8 +229,7 @@ def _payment_received(state: BookingState, _: PaymentReceived, cause: Cause) -> 
         raise NothingNew(f"the payment is {state.payment} already")
     if state.cancelled_at is not None:
         raise Refused("the order is cancelled: refund the payment, or take a new order")
-    deadline = payment_deadline(state)
-    if state.failure is not None and deadline is not None and cause.at > deadline:
+    if state.failure is not None and past_deadline(state, cause.at):
         raise Refused("the order failed at its payment deadline: refund the payment, or take a new order")
     failed = state.failure is not None
     state = replace(state, payment=PaymentStatus.PAID, failure=None, failed_at=None)
@@ -325,7 +347,9 @@ def _change_participant(state: BookingState, request: ChangeParticipant, cause: 
         raise Refused("person: name who takes part")
     if session.service.starts_at <= cause.at:
         raise Refused("the service has begun: its participants cannot change any more")
-    new = replace(request.person, id=request.person.id or unused_id(state))
+    new = identified(state, request.person)
+    if new == old:
+        raise NothingNew("this person takes part already")
     if new.id != old.id and any(person.id == new.id for person in people):
         raise Refused(f"person: {new.id!r} takes part in {session.id!r} already")
     swapped = tuple(new if person.id == old.id else person for person in people)
@@ -336,7 +360,7 @@ def _change_participant(state: BookingState, request: ChangeParticipant, cause: 
         revision=session.revision + 1 if session.accepted else session.revision,
     )
     state = state.with_session(changed)
-    return tell_holders(state, [changed], cause, people=(old, new)) if changed.accepted else state
+    return tell_holders(state, [changed], cause, people=(new, old)) if changed.accepted else state
 
 
 def _must_stand(state: BookingState) -> None:

@@ -47,7 +47,7 @@ def raise_vouchers(state: BookingState, sessions: Sequence[Session], cause: Caus
     """A voucher for each participant of newly accepted sessions, or a changed one. [WACA-15, WACA-16]"""
     for person in participants(sessions):
         kind = Kind.VOUCHER_CHANGED if holds_voucher(state, person) else Kind.VOUCHER
-        about = [session for session in sessions if person in session.service.participants]
+        about = [session for session in sessions if takes_part(session, person)]
         state = _raise(state, kind, person, about, cause)
     return state
 
@@ -60,8 +60,8 @@ def tell_holders(
     `people` are told whether they hold one or not: who gives a place up, and who takes it. [WACA-09]
     """
     holders = [person for person in participants(sessions) if holds_voucher(state, person)]
-    for person in dict.fromkeys((*holders, *people)):
-        about = [s for s in sessions if person in s.service.participants or person in people]
+    for person in _each_once((*holders, *people)):
+        about = [s for s in sessions if takes_part(s, person) or person in people]
         state = _raise(state, Kind.VOUCHER_CHANGED, person, about, cause)
     return state
 
@@ -83,7 +83,19 @@ def holds_voucher(state: BookingState, person: Person) -> bool:
 
 def participants(sessions: Iterable[Session]) -> list[Person]:
     """Each person who takes part in one of the sessions, once."""
-    return list(dict.fromkeys(person for session in sessions for person in session.service.participants))
+    return _each_once(person for session in sessions for person in session.service.participants)
+
+
+def takes_part(session: Session, person: Person) -> bool:
+    return any(participant.id == person.id for participant in session.service.participants)
+
+
+def _each_once(people: Iterable[Person]) -> list[Person]:
+    """By id, as first met: a person whose address was corrected is still one person, told once."""
+    once: dict[str, Person] = {}
+    for person in people:
+        once.setdefault(person.id, person)
+    return list(once.values())
 
 
 def _raise(

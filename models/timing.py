@@ -163,9 +163,7 @@ def parse_duration(text: str) -> timedelta:
     """A duration in whole weeks, days, hours, minutes and seconds, in that order: '1w2d', '90m'."""
     found = DURATION.fullmatch(text)
     if not text or not found:
-        raise TimeError(
-            f"{text!r} is not a duration: write w, d, h, m, s after numbers, in that order: '2d3h'."
-        )
+        raise TimeError(f"{text!r} is not a duration: write numbers with w, d, h, m, s in that order: 2d3h.")
     weeks, days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
     try:
         return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
@@ -220,9 +218,7 @@ def _check_part(expression: str, name: str, part: str) -> None:
         )
     low, high = (CRON_NUMBERS.get(name, {}).get(value, value) for value in found.groups())
     if high and low.isdecimal() and high.isdecimal() and int(low) >= int(high):
-        raise TimeError(
-            f"cron {expression!r} has {part!r} for its {name}: write a range that rises, or a list."
-        )
+        raise TimeError(f"cron {expression!r} has {part!r} for its {name}: write a rising range, or a list.")
 
 
 def _expanded(expression: str) -> list[list[Any]]:

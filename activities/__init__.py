@@ -1,0 +1,1 @@
+"""Everything that touches the world: reading merchants, sending, keeping the log."""

@@ -1,0 +1,120 @@
+"""A lifecycle in words, for an administrator: Markdown for the Web UI, local times, reasons spelled out."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from models.agenda import Agenda, Done, Report, Status
+from models.timing import local
+
+
+def shown_time(instant: datetime, zone: str) -> str:
+    """`Sun 8 Mar 2026 10:00`, on the clock of the place."""
+    there = local(instant, zone)
+    return f"{there:%a} {there.day} {there:%b %Y %H:%M}"
+
+
+def agenda_markdown(agenda: Agenda) -> str:
+    """The whole agenda: what comes next, what was sent, what is left out and why."""
+    parts = [f"**{_plain(agenda.stage).capitalize()}** - times are those of {agenda.zone}"]
+    parts += _table(
+        "Next",
+        ("when", "notice", "to", "by", "not after"),
+        (
+            (
+                shown_time(notice.due, agenda.zone),
+                _plain(notice.kind),
+                f"{notice.recipient.name} ({_plain(notice.role)})",
+                ", ".join(notice.channels),
+                shown_time(notice.not_after, agenda.zone),
+            )
+            for notice in agenda.owed
+        ),
+    )
+    parts += _table(
+        "Settled",
+        ("when", "notice", "to", "what came of it"),
+        (
+            (
+                shown_time(max(outcome.at for outcome in done.outcomes), agenda.zone),
+                _plain(done.notice.kind),
+                f"{done.notice.recipient.name} ({_plain(done.notice.role)})",
+                _outcomes(done),
+            )
+            for done in agenda.done
+            if done.outcomes
+        ),
+    )
+    parts += _table(
+        "Left out",
+        ("notice", "to", "by", "why"),
+        (
+            (
+                _plain(left.kind),
+                f"{left.recipient.name} ({_plain(left.role)})",
+                ", ".join(left.channels),
+                left.reason.sentence,
+            )
+            for left in agenda.left_out
+        ),
+    )
+    parts += _table(
+        "Told, but changed nothing",
+        ("when", "fact", "why"),
+        ((shown_time(fact.at, agenda.zone), _plain(fact.fact), fact.reason) for fact in agenda.not_taken),
+    )
+    return "\n".join(parts)
+
+
+def report(agenda: Agenda) -> Report:
+    """The last words of a lifecycle that is over."""
+    statuses = Counter(done.status for done in agenda.done)
+    missed = _named(done.notice.kind for done in agenda.done if done.status is Status.MISSED)
+    failed = _named(done.notice.kind for done in agenda.done if done.status in _FAILURES)
+    left_out = _named(f"{left.kind} ({left.reason.sentence})" for left in agenda.left_out)
+    sent = _named(done.notice.kind for done in agenda.done if done.status is Status.SENT)
+    words = f"{_plain(agenda.stage).capitalize()}. Sent: {sent}. Missed: {missed}. Failed: {failed}."
+    return Report(
+        lifecycle=agenda.lifecycle,
+        stage=agenda.stage,
+        words=f"{words} Left out: {left_out}.",
+        sent=statuses[Status.SENT],
+        missed=statuses[Status.MISSED],
+        failed=sum(statuses[status] for status in _FAILURES),
+        left_out=len(agenda.left_out),
+    )
+
+
+_FAILURES = (Status.FAILED, Status.REFUSED, Status.UNCERTAIN)
+
+
+def _outcomes(done: Done) -> str:
+    return "; ".join(
+        f"{outcome.channel} {outcome.status}"
+        + (f": {outcome.reason}" if outcome.reason else "")
+        + (" (may have arrived twice)" if outcome.doubtful else "")
+        for outcome in done.outcomes
+    )
+
+
+def _named(kinds: Iterable[str]) -> str:
+    counted = Counter(_plain(kind) for kind in kinds)
+    return ", ".join(name if count == 1 else f"{count} {name}" for name, count in counted.items()) or "none"
+
+
+def _plain(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def _table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    if not lines:
+        return []
+    return [
+        "",
+        f"### {title}",
+        "",
+        "| " + " | ".join(heads) + " |",
+        "|" + " --- |" * len(heads),
+        *lines,
+    ]

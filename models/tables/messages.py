@@ -1,0 +1,57 @@
+"""The message log: one row for each notice and channel, written before anything leaves."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Field, SQLModel, UniqueConstraint
+
+
+class MessageStatus(StrEnum):
+    """Where a message stands. The first two are on the way, the others are final."""
+
+    WAITING = "waiting"
+    """Nothing has left: the last attempt failed cleanly and another comes."""
+    CLAIMED = "claimed"
+    """An attempt holds it, and may have handed it over."""
+    SENT = "sent"
+    REFUSED = "refused"
+    FAILED = "failed"
+    MISSED = "missed"
+    LAPSED = "lapsed"
+    UNCERTAIN = "uncertain"
+
+
+class MessageRow(SQLModel, table=True):
+    """One message. The unique key is the claim: nobody sends what somebody else has claimed.
+
+    `token` names the attempt that holds the claim. `doubtful`: an attempt died, or lost its answer, after
+    it may have handed the message over. Instants are UTC, by the lifecycle's clock.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (UniqueConstraint("notice_key", "channel", name="one_message_per_notice_and_channel"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    notice_key: str = Field(max_length=500)
+    channel: str = Field(max_length=32)
+    merchant_id: str = Field(max_length=64, index=True)
+    lifecycle: str = Field(max_length=200, index=True)
+    kind: str = Field(max_length=64)
+    role: str = Field(max_length=32)
+    recipient: str = ""
+    address: str = ""
+    locale: str = ""
+    subject: str = ""
+    text: str = ""
+    segments: int = 0
+    status: str = Field(default=MessageStatus.CLAIMED, max_length=16)
+    reason: str = ""
+    provider: str = Field(default="", max_length=32)
+    provider_id: str = Field(default="", max_length=128)
+    doubtful: bool = False
+    attempts: int = 0
+    token: str = Field(default="", max_length=200)
+    due: datetime
+    not_after: datetime
+    claimed_at: datetime | None = None
+    settled_at: datetime | None = None

@@ -1,0 +1,1 @@
+"""Deterministic: decide, wait, act. One lifecycle a file."""

@@ -1,0 +1,202 @@
+"""What all lifecycles share: the loop, the wait, what is shown, and the end.
+
+A lifecycle decides by pure functions of its state; this waits for what they name and acts on it.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from temporalio import workflow
+from temporalio.common import (
+    Priority,
+    RetryPolicy,
+    SearchAttributeKey,
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.delivery import Deliveries
+    from models.agenda import Agenda, ChannelOutcome, CloseOut, Delivery, Done, Notice, Report, Status
+    from models.notices import CATALOGUE
+    from models.showing import agenda_markdown, report
+
+S = TypeVar("S")
+
+ATTEMPT = timedelta(seconds=60)
+"""One attempt at an activity: longer than any hand-over, so that one is over before the next begins."""
+PATIENT = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=10)
+)
+"""Again and again: a provider or a database that is down comes back."""
+
+MERCHANT_ID = SearchAttributeKey.for_keyword("MerchantId")
+MEMBER_ID = SearchAttributeKey.for_keyword("MemberId")
+STAGE = SearchAttributeKey.for_keyword("Stage")
+NEXT_NOTICE = SearchAttributeKey.for_keyword("NextNotice")
+NEXT_NOTICE_AT = SearchAttributeKey.for_datetime("NextNoticeAt")
+LAST_OUTCOME = SearchAttributeKey.for_keyword("LastOutcome")
+SEARCH_ATTRIBUTES = (MERCHANT_ID, MEMBER_ID, STAGE, NEXT_NOTICE, NEXT_NOTICE_AT, LAST_OUTCOME)
+
+
+class Lifecycle(ABC, Generic[S]):
+    """A durable process that owes notices. Its whole memory is `state`."""
+
+    def __init__(self, state: S) -> None:
+        self.state = state
+        self.merchant_id = ""
+        self.ready = False
+        self.news = False
+        self.ended = False
+        self.alarm: asyncio.Task[None] | None = None
+        self.alarm_at: datetime | None = None
+        self.under_way: dict[str, workflow.ActivityHandle[list[ChannelOutcome]]] = {}
+
+    @abstractmethod
+    async def prepare(self) -> None:
+        """Read what the state still needs."""
+
+    @abstractmethod
+    def take_in(self, now: datetime) -> None:
+        """Record what was told, and let the calendar do its part."""
+
+    @abstractmethod
+    def agenda_at(self, now: datetime) -> Agenda:
+        """What is owed, by the pure rules."""
+
+    @abstractmethod
+    def delivery(self, notice: Notice) -> Delivery:  # type: ignore[type-arg]
+        """The notice with what it says as things stand."""
+
+    @abstractmethod
+    def settled(self, done: Done) -> S:
+        """The state with a notice settled."""
+
+    async def live(self) -> Report:
+        """Decide, wait, act; until nothing is owed and nothing can come."""
+        await self.prepare()
+        self.ready = True
+        while True:
+            self.news = False
+            self.take_in(workflow.now())
+            agenda = self.agenda_at(workflow.now())
+            self.start_due(agenda)
+            self.withdraw_lapsed(agenda)
+            self.show(agenda)
+            if self.idle and (agenda.over or workflow.info().is_continue_as_new_suggested()):
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self.news:
+                    break
+            else:
+                await self.told_or(agenda.next_moment)
+        if not agenda.over:
+            workflow.continue_as_new(self.state)
+        self.ended = True
+        return report(agenda)
+
+    @property
+    def idle(self) -> bool:
+        return not self.under_way
+
+    async def told_or(self, moment: datetime | None) -> None:
+        """Wait until something is told or settled, or that moment has come."""
+        self.set_alarm(moment)
+        await workflow.wait_condition(lambda: self.news)
+
+    def set_alarm(self, moment: datetime | None) -> None:
+        """One timer for the next moment, set anew only when that moment is another."""
+        if moment == self.alarm_at:
+            return
+        if self.alarm is not None:
+            self.alarm.cancel()
+        self.alarm_at, self.alarm = moment, None
+        if moment is not None:
+            self.alarm = asyncio.create_task(self.ring(moment))
+
+    async def ring(self, moment: datetime) -> None:
+        remaining = moment - workflow.now()
+        if remaining > timedelta(0):
+            await workflow.sleep(remaining, summary=f"until {moment:%Y-%m-%d %H:%M:%S} UTC")
+        self.alarm_at, self.alarm = None, None
+        self.news = True
+
+    def start_due(self, agenda: Agenda) -> None:
+        """Begin to send every notice whose moment has come. Each goes on by itself: none holds up another."""
+        for notice in agenda.owed:
+            if notice.due <= workflow.now() and notice.key not in self.under_way:
+                handle = self.start_delivery(notice)
+                self.under_way[notice.key] = handle
+                asyncio.create_task(self.finish(notice, handle))  # noqa: RUF006  (Temporal's loop keeps it)
+
+    def start_delivery(self, notice: Notice) -> workflow.ActivityHandle[list[ChannelOutcome]]:
+        """Hand a notice to the activity that sends it, for as long as the notice means something."""
+        left = max(notice.not_after - workflow.now(), timedelta(0))
+        return workflow.start_activity_method(
+            Deliveries.deliver,
+            self.delivery(notice),
+            start_to_close_timeout=ATTEMPT,
+            # An attempt that begins at the last moment may still finish.
+            schedule_to_close_timeout=left + ATTEMPT,
+            retry_policy=PATIENT,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            priority=self.priority(notice),
+            summary=f"{notice.kind} to {notice.role} by {', '.join(notice.channels)}",
+        )
+
+    async def finish(self, notice: Notice, handle: workflow.ActivityHandle[list[ChannelOutcome]]) -> None:
+        """Wait for a delivery and write down what came of it."""
+        try:
+            outcomes = await handle
+        except ActivityError:
+            lapsed = self.agenda_at(workflow.now()).key(notice.key) is None
+            status = Status.LAPSED if lapsed else Status.MISSED
+            why = "it was no longer owed" if lapsed else "it could not be sent in its time"
+            outcomes = await workflow.execute_activity_method(
+                Deliveries.close_out,
+                CloseOut(self.delivery(notice), status, why),
+                start_to_close_timeout=ATTEMPT,
+                retry_policy=PATIENT,
+                summary=f"{notice.kind}: {status}",
+            )
+        self.state = self.settled(Done(notice, tuple(outcomes)))
+        del self.under_way[notice.key]
+        self.news = True
+
+    def withdraw_lapsed(self, agenda: Agenda) -> None:
+        """Stop trying to send what is no longer owed."""
+        for key, handle in self.under_way.items():
+            if agenda.key(key) is None:
+                handle.cancel()
+
+    def priority(self, notice: Notice) -> Priority:
+        """Urgent classes first, and every merchant its turn."""
+        return Priority(priority_key=int(CATALOGUE[notice.kind].notice_class), fairness_key=self.merchant_id)
+
+    def show(self, agenda: Agenda) -> None:
+        """Tell the Web UI: the agenda in words, and the search attributes that have changed."""
+        workflow.set_current_details(agenda_markdown(agenda))
+        following = next((n for n in agenda.owed if n.key not in self.under_way), None)
+        wanted: list[SearchAttributePair[str]] = [SearchAttributePair(STAGE, agenda.stage)]
+        if agenda.done:
+            last = agenda.done[-1]
+            wanted.append(SearchAttributePair(LAST_OUTCOME, f"{last.notice.kind} {last.status}"))
+        known = workflow.info().typed_search_attributes
+        updates: list[SearchAttributeUpdate] = [  # type: ignore[type-arg]
+            pair.key.value_set(pair.value) for pair in wanted if known.get(pair.key) != pair.value
+        ]
+        updates += _next_notice(known, following)
+        if updates:
+            workflow.upsert_search_attributes(updates)
+
+
+def _next_notice(known: TypedSearchAttributes, notice: Notice | None) -> list[SearchAttributeUpdate]:  # type: ignore[type-arg]
+    if notice is None:
+        named = known.get(NEXT_NOTICE) is not None
+        return [NEXT_NOTICE.value_unset(), NEXT_NOTICE_AT.value_unset()] if named else []
+    if (known.get(NEXT_NOTICE), known.get(NEXT_NOTICE_AT)) == (notice.kind, notice.due):
+        return []
+    return [NEXT_NOTICE.value_set(notice.kind), NEXT_NOTICE_AT.value_set(notice.due)]
