@@ -32,7 +32,7 @@ from workflows.booking import BookingWorkflow
 
 STICKY = timedelta(seconds=300)
 """At the default of 10 s a backlog of more than 10 s is worked twice: five times slower in a burst."""
-GRACE = timedelta(seconds=50)
+GRACE = timedelta(seconds=25)
 """A stopping worker lets what it has begun to send come to its end."""
 
 WORKFLOWS = [BookingWorkflow]

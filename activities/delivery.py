@@ -19,9 +19,9 @@ from models.merchant import Merchant
 from models.notices import CATALOGUE, NoticeClass
 from policies.gate import Proposal, objection
 
-SEND_LIMIT = timedelta(seconds=45)
+SEND_LIMIT = timedelta(seconds=20)
 """One hand-over at the most."""
-LATEST_HAND_OVER = timedelta(seconds=10)
+LATEST_HAND_OVER = timedelta(seconds=8)
 """An attempt that took longer than this to get so far gives up, lest it overlap with the next one."""
 
 Booked = Delivery[BookingContent]

@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
 
 S = TypeVar("S")
 
-ATTEMPT = timedelta(seconds=60)
+ATTEMPT = timedelta(seconds=30)
 """One attempt at an activity: longer than any hand-over, so that one is over before the next begins."""
 PATIENT = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=10)
