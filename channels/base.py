@@ -81,7 +81,8 @@ class DeliveryError(Exception):
     again is of no use. Anything else - a provider that is down, a wrong password - is worth another attempt,
     after `retry_after` where the provider asked for it.
     `code` is the provider's own, for the history.
-    `doubtful`: the provider may have taken the message before the error (a time-out after the request was sent).
+    `doubtful`: the provider may have taken the message before the error (a time-out after the request was
+    sent).
     """
 
     def __init__(

@@ -1,0 +1,88 @@
+"""Every provider that this process can send by, built once from the settings."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from channels.base import Channel, Credentials, DeliveryError
+from channels.console import ConsoleChannel
+from channels.smartdove import SmartdoveChannel
+from channels.smtp import SmtpChannel
+from channels.twsms import TwSmsChannel
+
+HTTP_TIMEOUT = httpx.Timeout(20.0, connect=10.0)
+HTTP_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=5.0)
+
+
+class Channels:
+    """Looks a provider up, and owns the connections of all of them."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, Mapping[str, Channel]],
+        http: httpx.AsyncClient,
+        *,
+        extra: Mapping[str, Channel] | None = None,
+    ) -> None:
+        self._providers = providers
+        self._http = http
+        self._extra = dict(extra or {})
+
+    @classmethod
+    def from_environment(
+        cls,
+        environ: Mapping[str, str],
+        *,
+        extra: Mapping[str, Channel] | None = None,
+        write: Callable[[str], None] = print,
+    ) -> Self:
+        """The providers that ship with Carillon, with the credentials in `environ`.
+
+        `extra` (tests, benchmarks, a company's own) is found under its key for every channel, and wins; who
+        gives it closes it. `write` is where the console provider writes. `CARILLON_HTTP_PROXY` is the proxy
+        for providers over HTTP; proxies named elsewhere in the process's environment are not used.
+        """
+        credentials = Credentials(environ)
+        http = httpx.AsyncClient(
+            timeout=HTTP_TIMEOUT,
+            limits=HTTP_LIMITS,
+            trust_env=False,
+            proxy=environ.get("CARILLON_HTTP_PROXY") or None,
+        )
+        console = ConsoleChannel(write)
+        providers: dict[str, dict[str, Channel]] = {
+            "email": {"smtp": SmtpChannel(credentials), "console": console},
+            "sms": {
+                "twsms": TwSmsChannel(credentials, http),
+                "smartdove": SmartdoveChannel(credentials, http),
+                "console": console,
+            },
+        }
+        return cls(providers, http, extra=extra)
+
+    def get(self, channel: str, provider: str) -> Channel:
+        """The provider for a channel, or a DeliveryError that names the ones there are."""
+        known = {**self._providers.get(channel, {}), **self._extra}
+        if provider not in known:
+            allowed = ", ".join(sorted(known)) or "none"
+            raise DeliveryError(
+                f"no provider {provider!r} for {channel}; there is: {allowed}", code="unknown_provider"
+            )
+        return known[provider]
+
+    async def close(self) -> None:
+        """Close what was built here."""
+        own = [channel for providers in self._providers.values() for channel in providers.values()]
+        await asyncio.gather(*(channel.close() for channel in dict.fromkeys(own)))
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,83 @@
+"""How long a text is as SMS, and how to keep it short. Pure."""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+EXTENDED = frozenset("\f^{}\\[~]|€")
+"""Sent as an escape and a second septet, which must stay together."""
+
+PLAINER = str.maketrans(
+    {
+        # Spaces that typography (and Babel, in times and prices) puts where a plain one reads the same.
+        **dict.fromkeys(
+            "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a", " "
+        ),
+        **dict.fromkeys("\u202f\u205f\u3000", " "),
+        # Marks that are not seen.
+        **dict.fromkeys("\u00ad\u200b\u2060\ufeff", ""),
+        **dict.fromkeys("‘’‚‛′", "'"),
+        **dict.fromkeys("“”„‟″«»", '"'),
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+        "…": "...",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """What a text comes to: `units` are septets (GSM-7) or UTF-16 code units (UCS-2)."""
+
+    encoding: Literal["GSM-7", "UCS-2"]
+    units: int
+    segments: int
+
+
+def segments(text: str) -> Segments:
+    """How a text is cut: 160 units in one GSM-7 segment, 153 in each of several; 70 and 67 in UCS-2.
+
+    An extension character (`€`) or a surrogate pair (`😀`) takes two units and is never cut in half, so a
+    long text may need a segment more than the division says. An empty text has no segment.
+    """
+    if is_gsm7(text):
+        widths = [2 if c in EXTENDED else 1 for c in text]
+        return Segments("GSM-7", sum(widths), _cut(widths, single=160, joined=153))
+    widths = [2 if ord(c) > 0xFFFF else 1 for c in text]
+    return Segments("UCS-2", sum(widths), _cut(widths, single=70, joined=67))
+
+
+def plain(text: str) -> str:
+    """The same text with plain spaces, quotes, dashes and dots, where that makes it GSM-7 and no dearer.
+
+    One typographic character makes a whole text UCS-2, so `3:00\\u202fPM` more than doubles the price of an
+    English message. A text that stays UCS-2 anyway is left exactly as it is: Chinese keeps its full-width
+    punctuation and its 「quotes」, and a French one with `ê` its typography. Letters are never changed.
+    """
+    if is_gsm7(text):
+        return text
+    plainer = unicodedata.normalize("NFC", text).translate(PLAINER)
+    if is_gsm7(plainer) and segments(plainer).segments <= segments(text).segments:
+        return plainer
+    return text
+
+
+def is_gsm7(text: str) -> bool:
+    """Whether every character is in the GSM 03.38 alphabet or its extension."""
+    return all(c in BASIC or c in EXTENDED for c in text)
+
+
+def _cut(widths: Iterable[int], *, single: int, joined: int) -> int:
+    widths = list(widths)
+    if sum(widths) <= single:
+        return 1 if widths else 0
+    count, used = 1, 0
+    for width in widths:
+        if used + width > joined:
+            count, used = count + 1, 0
+        used += width
+    return count

@@ -1,0 +1,152 @@
+"""TwSMS (台灣簡訊), JSON API 4.0.
+
+Settings: `TWSMS_USERNAME`, `TWSMS_PASSWORD` (the merchant's own account), `TWSMS_URL`, and `TWSMS_DRURL`, an
+address that TwSMS calls with the later state.
+
+TwSMS knows no key of ours and finds a message only by the `msgid` that it answered with, so a hand-over whose
+answer was lost cannot be asked about.
+"""
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import httpx
+
+from channels.base import Abilities, Credentials, DeliveryError, DeliveryState, Message, Receipt
+from channels.sms_http import blot, local_number, post_form, taiwanese
+from channels.sms_text import segments
+
+URL = "https://api.twsms.com"
+SUCCESS = "00000"
+
+SHORTEST, LONGEST = timedelta(seconds=300), timedelta(seconds=86_400)
+"""The validity periods that TwSMS takes; without one it keeps trying for 28,800 seconds."""
+
+
+class Refusal(NamedTuple):
+    """What a code means. Permanent is what lies in this message or this number, never in the account."""
+
+    meaning: str
+    permanent: bool = False
+
+
+REFUSALS = {
+    "00010": Refusal("user name or password is wrong"),
+    "00011": Refusal("user name is wrong"),
+    "00012": Refusal("password is wrong"),
+    "00020": Refusal("no points left"),
+    "00030": Refusal("this IP address may not use the API"),
+    "00031": Refusal("the account may not send abroad"),
+    "00040": Refusal("the account is suspended"),
+    "00041": Refusal("the API is not switched on in the account"),
+    "00050": Refusal("bad sendtime"),
+    "00060": Refusal("bad expirytime"),
+    "00070": Refusal("bad popup"),
+    "00080": Refusal("bad mo"),
+    "00090": Refusal("bad longsms"),
+    "00100": Refusal("the mobile number is wrong", permanent=True),
+    "00110": Refusal("the text is empty", permanent=True),
+    "00120": Refusal("no long SMS to numbers abroad", permanent=True),
+    "00130": Refusal("the text is too long", permanent=True),
+    "00140": Refusal("bad drurl"),
+    "00150": Refusal("sendtime is past"),
+    "00160": Refusal("drurl cannot be reached"),
+    "00170": Refusal("drurl cannot be reached"),
+    "00180": Refusal("the text holds an emoji", permanent=True),
+    "99998": Refusal("TwSMS could not process it and asks to send again"),
+    "99999": Refusal("TwSMS has a fault"),
+}
+
+STATES = {
+    "DELIVRD": DeliveryState.DELIVERED,
+    "ACCEPTD": DeliveryState.PENDING,
+    "UNKNOWN": DeliveryState.UNKNOWN,
+    "EXPIRED": DeliveryState.UNDELIVERED,
+    "DELETED": DeliveryState.UNDELIVERED,
+    "UNDELIV": DeliveryState.UNDELIVERED,
+    "REJECTD": DeliveryState.UNDELIVERED,
+    "SYNTAXE": DeliveryState.UNDELIVERED,
+    "MOBERROR": DeliveryState.UNDELIVERED,
+    "MSGERROR": DeliveryState.UNDELIVERED,
+    "OTHERROR": DeliveryState.UNDELIVERED,
+    "REJERROR": DeliveryState.UNDELIVERED,  # a keyword filter
+    "REJMOBIL": DeliveryState.UNDELIVERED,  # the number is closed to advertising
+}
+
+NOT_YET = frozenset({"00001", "00310"})
+NO_SUCH_MESSAGE = "00300"
+
+
+class TwSmsChannel:
+    """SMS through the merchant's own account at TwSMS."""
+
+    provider = "twsms"
+    abilities = Abilities(receipts=True)
+
+    def __init__(self, credentials: Credentials, http: httpx.AsyncClient) -> None:
+        self._credentials = credentials
+        self._http = http
+
+    async def send(self, message: Message) -> Receipt:
+        mobile = local_number(message.to)
+        form = {"mobile": mobile, "message": message.text}
+        if taiwanese(message.to) and segments(message.text).segments > 1:
+            form["longsms"] = "Y"
+        if message.valid_for is not None:
+            period = min(max(message.valid_for, SHORTEST), LONGEST)
+            form["expirytime"] = str(int(period.total_seconds()))
+        if drurl := self._credentials.get("TWSMS_DRURL", message.merchant_id):
+            form["drurl"] = drurl
+        answer = await self._post("sms_send.php", form, message.merchant_id)
+        code = str(answer.get("code", ""))
+        if code != SUCCESS:
+            raise self._refused(code, answer, form, message.merchant_id)
+        return Receipt(self.provider, provider_id=str(answer.get("msgid", "")))
+
+    async def state(self, msgid: str, merchant_id: str, to: str) -> DeliveryState:
+        """What became of a message that TwSMS took; it wants the number as well as the id.
+
+        Raises DeliveryError where TwSMS cannot be asked.
+        """
+        form = {"mobile": local_number(to), "msgid": msgid}
+        answer = await self._post("sms_query.php", form, merchant_id)
+        code = str(answer.get("code", ""))
+        if code in NOT_YET:
+            return DeliveryState.PENDING
+        if code == NO_SUCH_MESSAGE:
+            return DeliveryState.UNKNOWN
+        if code != SUCCESS:
+            raise self._refused(code, answer, form, merchant_id)
+        return STATES.get(str(answer.get("statustext", "")).upper(), DeliveryState.UNKNOWN)
+
+    async def close(self) -> None:
+        """Nothing to close: the HTTP client belongs to the registry."""
+
+    async def _post(self, script: str, form: dict[str, str], merchant_id: str) -> dict[str, Any]:
+        login = self._login(merchant_id)
+        url = (self._credentials.get("TWSMS_URL", merchant_id) or URL).rstrip("/")
+        return await post_form(
+            self._http,
+            f"{url}/json/{script}",
+            {**login, **form},
+            secrets=(*login.values(), *form.values()),
+        )
+
+    def _login(self, merchant_id: str) -> dict[str, str]:
+        return {
+            "username": self._credentials.require("TWSMS_USERNAME", merchant_id),
+            "password": self._credentials.require("TWSMS_PASSWORD", merchant_id),
+        }
+
+    def _refused(
+        self, code: str, answer: dict[str, Any], form: dict[str, str], merchant_id: str
+    ) -> DeliveryError:
+        """An unknown code is worth another attempt; a missing or a pending one leaves open what happened."""
+        said = blot(str(answer.get("text", "")), (*self._login(merchant_id).values(), *form.values()))
+        meaning, permanent = REFUSALS.get(code, Refusal(f"unknown code, {said[:80]!r}"))
+        return DeliveryError(
+            f"TwSMS {code or 'without a code'}: {meaning}",
+            permanent=permanent,
+            doubtful=not code or code in NOT_YET,
+            code=code or "bad_answer",
+        )
