@@ -8,7 +8,7 @@ agenda = await carillon.agenda(booking_workflow_id("lumi", "b-1042"))
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.client import (
@@ -30,6 +30,10 @@ from models.ids import booking_workflow_id
 from settings import TASK_QUEUE
 from workflows.booking import BookingWorkflow
 from workflows.lifecycle import MEMBER_ID, MERCHANT_ID, STAGE
+
+ANSWER = timedelta(seconds=11)
+"""How long a query may take: a little longer than the server needs to find that a worker is gone."""
+_UNANSWERED = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 
 Clock = Callable[[WorkflowHandle[Any, Any]], Awaitable[datetime]]
 
@@ -134,9 +138,12 @@ class Carillon:
         """What a lifecycle owes, what it sent and what it leaves out; of one that has ended too."""
         handle = self.client.get_workflow_handle_for(BookingWorkflow.run, lifecycle)
         try:
-            return await handle.query(BookingWorkflow.agenda)
+            return await handle.query(BookingWorkflow.agenda, rpc_timeout=ANSWER)
         except RPCError as error:
-            raise await self._gone(handle, error) from None
+            if error.status not in _UNANSWERED:
+                raise await self._gone(handle, error) from None
+        # It went to a worker that has just died; by now the server knows, and another one answers.
+        return await handle.query(BookingWorkflow.agenda, rpc_timeout=ANSWER)
 
     async def _gone(self, handle: WorkflowHandle[Any, Any], error: RPCError) -> Exception:
         """The error that a caller can act on, for one that Temporal gave."""

@@ -1,5 +1,6 @@
 """One way to open the database, so that every process treats it alike."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -62,6 +63,9 @@ def _sqlite(url: str) -> AsyncEngine:
     return engine
 
 
+MIGRATION_LOCK = 0x0CA7_1110
+"""Workers that start together migrate one after another; a writer on SQLite is alone anyway."""
+_one_at_a_time = asyncio.Lock()  # alembic's context belongs to the process
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
@@ -72,7 +76,9 @@ async def migrate(url: str) -> bool:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = open_database(url)
     try:
-        async with engine.begin() as connection:
+        async with _one_at_a_time, writing(engine) as connection:
+            if engine.dialect.name == "postgresql":
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             return await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()

@@ -126,14 +126,14 @@ class World:
         clock = await self.clock(lifecycle)
         return await self.until(lifecycle, lambda agenda: all(n.due > clock for n in agenda.owed))
 
-    async def until(self, lifecycle: str, wanted: Callable[[Agenda], bool]) -> Agenda:
+    async def until(self, lifecycle: str, wanted: Callable[[Agenda], bool], seconds: float = 20) -> Agenda:
         """Ask for the agenda until it is as wanted."""
 
         async def ask() -> Agenda | None:
             agenda = await self.carillon.agenda(lifecycle)
             return agenda if wanted(agenda) else None
 
-        return await eventually(ask)
+        return await eventually(ask, seconds)
 
     async def clock(self, lifecycle: str) -> datetime:
         return await self.skipper.get_current_time(self.handle(lifecycle))
@@ -180,13 +180,15 @@ async def a_world(
     merchant: Merchant = MERCHANT,
     database_url: str = "",
     environment: Mapping[str, str] | None = None,
+    sink: MailSink | None = None,
+    queue: str = "",
 ) -> AsyncIterator[World]:
     """A world with one merchant and no worker yet."""
-    async with MailSink() as mail_sink, FakeTwSms() as twsms, FakeSmartdove() as smartdove:
+    async with sink or MailSink() as mail_sink, FakeTwSms() as twsms, FakeSmartdove() as smartdove:
         settings = settings_from(
             {
                 "CARILLON_DATABASE_URL": database_url or f"sqlite:///{folder / 'carillon.db'}",
-                "CARILLON_TASK_QUEUE": f"test-{uuid4().hex}",
+                "CARILLON_TASK_QUEUE": queue or f"test-{uuid4().hex}",
                 **mail_sink.environment,
                 **twsms.environment,
                 **smartdove.environment,
