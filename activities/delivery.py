@@ -1,12 +1,13 @@
 """Sending one notice: gate, render, claim, hand over, settle - by each of its channels, each once."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.merchants import Merchants, UnknownMerchantError
 from activities.message_log import Claim, MessageLog
@@ -184,7 +185,12 @@ def _another_attempt(errors: list[BaseException]) -> ApplicationError:
     for error in errors:
         if not isinstance(error, DeliveryError):
             raise error
+    reasons = "; ".join(map(str, errors))
+    logging.getLogger(__name__).warning("another attempt follows: %s", reasons)
     waits = [e.retry_after for e in errors if isinstance(e, DeliveryError) and e.retry_after is not None]
     return ApplicationError(
-        "; ".join(map(str, errors)), type="DeliveryError", next_retry_delay=max(waits, default=None)
+        reasons,
+        type="DeliveryError",
+        next_retry_delay=max(waits, default=None),
+        category=ApplicationErrorCategory.BENIGN,
     )

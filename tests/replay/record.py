@@ -1,0 +1,110 @@
+"""Record the histories that `test_replay.py` replays: `python -m tests.replay.record NAME ...`.
+
+Histories are only ever added: before a change to a workflow, record what runs today under a name that says so
+(`before-line-first`), commit it, then make the change. An existing file is never written over.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from models.booking_facts import (
+    Accepted,
+    Assigned,
+    Cancelled,
+    ChangeParticipant,
+    PaymentReceived,
+    Refunded,
+    Reschedule,
+)
+from models.merchant import PaymentMethod
+from models.people import Person
+from temporal_server import SEARCH_ATTRIBUTES, dynamic_config_arguments, server_program
+from tests.world import ADA, BO, CY, World, a_world, booking, service
+
+HISTORIES = Path(__file__).resolve().parent.parent / "histories" / "booking"
+PARTNER = Person("Dee", "dee@example.com", "", "en", id="dee")
+
+
+async def whole_life(world: World) -> str:
+    id = await world.start(booking(service("s1", 10, ADA), service("s2", 12, BO)))
+    await world.tell(id, PaymentReceived(event_id="pay"), Accepted(event_id="a1", services=("s1",)))
+    await world.tell(id, Assigned(event_id="as", service="s1", partner=PARTNER), Accepted(event_id="a2"))
+    await world.to_the_end(id)
+    return id
+
+
+async def changes_of_mind(world: World) -> str:
+    made = booking(service("s1", 10, ADA), service("s2", 12, BO))
+    id = await world.start(made)
+    await world.tell(id, PaymentReceived(event_id="pay"), Accepted(event_id="ok"))
+    later = made.services[0].starts_at + timedelta(days=20)
+    await world.carillon.ask(
+        id, Reschedule(event_id="mv", service="s1", starts_at=later, ends_at=later + timedelta(hours=1))
+    )
+    await world.carillon.ask(id, ChangeParticipant(event_id="p", service="s2", participant="bo", person=CY))
+    await world.tell(id, Cancelled(event_id="c", services=("s2",)))
+    await world.carillon.tell(id, Refunded(event_id="back"))
+    await world.to_the_end(id)
+    return id
+
+
+async def unpaid(world: World) -> str:
+    id = await world.start(booking())
+    await world.to_the_end(id)
+    return id
+
+
+async def still_waiting(world: World) -> str:
+    id = await world.start(booking(service("s1", 10, ADA), method=PaymentMethod.IN_PERSON))
+    await world.tell(id, Accepted(event_id="ok"))
+    return id
+
+
+async def trouble_with_the_provider(world: World) -> str:
+    answers = iter(["451 try again"])
+    world.mail_sink.refuse = lambda _: next(answers, None)
+    id = await world.start(booking(method=PaymentMethod.CARD))
+    await world.handle(id).signal("tell", "nonsense")
+    await world.carillon.tell(id, Cancelled(event_id="c"))
+    await world.to_the_end(id)
+    return id
+
+
+LIVES: dict[str, Callable[[World], Awaitable[str]]] = {
+    "whole-life": whole_life,
+    "changes-of-mind": changes_of_mind,
+    "unpaid": unpaid,
+    "still-waiting": still_waiting,
+    "trouble-with-the-provider": trouble_with_the_provider,
+}
+
+
+async def main(prefix: str) -> None:
+    """Live each life once on a fresh server and keep its history."""
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=server_program(),
+        identity="recorder",
+        data_converter=pydantic_data_converter,
+        search_attributes=list(SEARCH_ATTRIBUTES),
+        dev_server_extra_args=dynamic_config_arguments(),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        async with environment, a_world(environment.client, Path(folder)) as world, world.worker():
+            for name, live in LIVES.items():
+                history = await world.handle(await live(world)).fetch_history()
+                with (HISTORIES / f"{prefix}-{name}.json").open("x") as file:
+                    file.write(history.to_json())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    HISTORIES.mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(sys.argv[1]))
