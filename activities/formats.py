@@ -1,0 +1,161 @@
+"""Dates, times, money and lists in the recipient's language, in the zone where the sessions take place."""
+
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from unicodedata import category
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time
+from babel.lists import format_list
+from babel.numbers import format_currency, get_currency_symbol
+
+from models.merchant import PaymentMethod
+from models.timing import local
+
+SHIPPED = ("zh-Hant", "en", "fr")
+"""The locales that every template is written in."""
+
+_LANGUAGES = {"zh": "zh-Hant", "en": "en", "fr": "fr"}
+"""Whoever reads Chinese, in whatever script, reads Traditional Chinese sooner than another language."""
+
+_HOMES = {"zh-Hant": "zh_Hant_TW", "en": "en_GB", "fr": "fr_FR"}
+"""Whose customs count where the tag names no region. British: the day before the month, 24 hours."""
+
+_DAY = {"zh-Hant": "y年M月d日（EEEE）", "en": "full", "fr": "EEEE d MMMM y"}
+_SHORT_DAY = {"zh-Hant": "M/d（EEEEE）", "en": "EEE d MMM", "fr": "EEEE dd/MM"}
+"""For SMS. French months are numbers: `août` is not in the SMS alphabet and would make the text dear."""
+
+_SAME_DAY = {
+    "zh-Hant": "{day}{start}–{end}",
+    "en": "{day}, {start}–{end}",
+    "fr": "{day}, de {start} à {end}",
+}
+_TWO_DAYS = {
+    "zh-Hant": "{day}{start} 至 {last}{end}",
+    "en": "{day}, {start} – {last}, {end}",
+    "fr": "du {day}, {start}, au {last}, {end}",
+}
+_START_ONLY = {"zh-Hant": "{day}{start}", "en": "{day}, {start}", "fr": "{day}, {start}"}
+
+_METHODS = {
+    PaymentMethod.CARD: ("信用卡", "Card", "Carte bancaire"),
+    PaymentMethod.BANK_TRANSFER: ("銀行轉帳", "Bank transfer", "Virement bancaire"),
+    PaymentMethod.ATM: ("ATM 虛擬帳號", "ATM transfer", "Virement par guichet automatique"),
+    PaymentMethod.BARCODE: ("超商條碼", "Convenience store barcode", "Code-barres en supérette"),
+    PaymentMethod.IBON: ("ibon 代碼", "ibon code", "Code ibon"),
+    PaymentMethod.FAMIPORT: ("FamiPort 代碼", "FamiPort code", "Code FamiPort"),
+    PaymentMethod.IN_PERSON: ("當面付款", "In person", "Paiement sur place"),
+}
+
+_SYMBOLS = {"TWD": "NT$"}
+"""Babel writes `$` in Taiwan and `TWD` in France: every reader knows this one."""
+
+_WHOLE = frozenset({"TWD"})
+"""Currencies with cents in the standard and none in anyone's purse."""
+
+_UNBREAKABLE = str.maketrans("\u00a0\u202f", "  ")
+
+
+def shipped_locale(tag: str) -> str | None:
+    """The shipped locale that a reader of this language tag is served in, or None. `fr-CA` is `fr`."""
+    language = tag.replace("_", "-").partition("-")[0].lower()
+    return _LANGUAGES.get(language)
+
+
+def plain_spaces(text: str) -> str:
+    """The text with plain spaces for the unbreakable ones of typography."""
+    return text.translate(_UNBREAKABLE)
+
+
+def one_line(text: str) -> str:
+    """The text on one line: no control characters, and every run of white space one space."""
+    return " ".join("".join(" " if category(c) == "Cc" else c for c in text).split())
+
+
+@dataclass(frozen=True)
+class Formats:
+    """How values look in one locale. `locale` is one of SHIPPED, `home` whose customs it follows.
+
+    Spaces inside a price or a time of day are unbreakable: `plain_spaces` is for where that does harm.
+    """
+
+    locale: str
+    home: Locale
+    zone: str
+
+    @classmethod
+    def of(cls, tags: Iterable[str], zone: str) -> "Formats":
+        """The formats of the first tag whose language is shipped, else of English."""
+        tag = next((tag for tag in tags if shipped_locale(tag)), "en")
+        locale = shipped_locale(tag) or "en"
+        return cls(locale, _home(tag, locale), zone)
+
+    def day(self, instant: datetime) -> str:
+        """The calendar day in full: `Tuesday, 10 March 2026`."""
+        return self._first(format_date(self._local(instant), _DAY[self.locale], locale=self.home), instant)
+
+    def short_day(self, instant: datetime) -> str:
+        """The calendar day for an SMS: `Tue 10 Mar`."""
+        return format_date(self._local(instant), _SHORT_DAY[self.locale], locale=self.home)
+
+    def clock(self, instant: datetime) -> str:
+        """The time of day: `14:00`, `14 h`, `2:00 PM`."""
+        at = self._local(instant)
+        if self.locale == "fr":
+            return f"{at.hour}\u00a0h" + (f"\u00a0{at:%M}" if at.minute else "")
+        pattern = "HH:mm" if self.locale == "zh-Hant" else "short"
+        return format_time(at.time(), pattern, locale=self.home)
+
+    def when(self, starts: datetime, ends: datetime) -> str:
+        """From when to when; a session over midnight shows both days."""
+        words = {"day": self.day(starts), "start": self.clock(starts)}
+        if ends <= starts:
+            return _START_ONLY[self.locale].format(**words)
+        pattern = _SAME_DAY if self._date(starts) == self._date(ends) else _TWO_DAYS
+        return pattern[self.locale].format(**words, end=self.clock(ends), last=self.day(ends))
+
+    def money(self, amount: Decimal, currency: str) -> str:
+        """An amount: `NT$2,800`, `80,00 €`."""
+        whole = currency in _WHOLE and amount == amount.to_integral_value()
+        pattern = copy(self.home.currency_formats["standard"])
+        pattern.frac_prec = (0, 0) if whole else pattern.frac_prec
+        text = format_currency(amount, currency, format=pattern, locale=self.home, currency_digits=not whole)
+        symbol = get_currency_symbol(currency, locale=self.home)
+        # A code before the number wants a space, which Babel leaves out: `CHF 5.00`.
+        gap = "\u00a0" if symbol[-1:].isalpha() and not text.endswith(symbol) else ""
+        return text.replace(symbol, _SYMBOLS.get(currency, symbol) + gap)
+
+    def method(self, payment_method: str) -> str:
+        """The name of a payment method; one that is not known stays as it is."""
+        if payment_method not in list(PaymentMethod):
+            return payment_method
+        return _METHODS[PaymentMethod(payment_method)][SHIPPED.index(self.locale)]
+
+    def listed(self, names: Iterable[str]) -> str:
+        """`Ann, Bo and Cy`."""
+        return format_list(list(names), locale=self.home)
+
+    def _local(self, instant: datetime) -> datetime:
+        return local(instant, self.zone)
+
+    def _date(self, instant: datetime) -> date:
+        return self._local(instant).date()
+
+    def _first(self, text: str, instant: datetime) -> str:
+        """French says `1er`, not `1`, for the first of a month."""
+        first = self.locale == "fr" and self._date(instant).day == 1
+        return text.replace(" 1 ", " 1er ", 1) if first else text
+
+
+def _home(tag: str, locale: str) -> Locale:
+    """The reader's own region where Babel knows it and the tag names one."""
+    try:
+        found = Locale.parse(tag.replace("_", "-"), sep="-")
+    except (ValueError, UnknownLocaleError):
+        found = None
+    if found is None or found.territory is None or locale == "zh-Hant":
+        return Locale.parse(_HOMES[locale])
+    return found

@@ -1,0 +1,192 @@
+"""What a template may place: the content of a notice as formatted words, by name."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+
+from activities.formats import Formats, one_line, plain_spaces, shipped_locale
+from models.agenda import Notice
+from models.booking import Failure
+from models.booking_content import BookingContent, SessionView
+from models.merchant import Merchant
+from models.notices import Kind
+from models.people import Role
+
+BRIEF = 60
+"""The longest payment information, in characters, that is worth its place in an SMS."""
+
+_EVERY = ("shop", "branch", "shop_phone", "name", "order_number", "services")
+_MONEY = ("total", "payment_method")
+_DEADLINE = ("pay_by", "payment_brief")
+
+SMS_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {
+        Kind.ORDER_PLACED: (*_EVERY, *_MONEY, *_DEADLINE),
+        Kind.ORDER_FAILED: (*_EVERY, *_MONEY, "declined", "late"),
+        Kind.PAYMENT_RECEIVED: (*_EVERY, *_MONEY),
+        Kind.PAYMENT_REMINDER: (*_EVERY, *_MONEY, *_DEADLINE),
+        Kind.ORDER_CANCELLED: (*_EVERY, *_MONEY),
+        Kind.PRE_VISIT: (*_EVERY, "service", "day", "time", "place", "partner"),
+    }
+)
+"""What an SMS text may place, by kind: these, and no others. [WACA-23]"""
+
+
+Values = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A session in words. What is empty is not known, or not for this recipient."""
+
+    name: str
+    when: str
+    day: str
+    time: str
+    place: str = ""
+    partner: str = ""
+    who: str = ""
+    updated: bool = False
+
+
+@dataclass(frozen=True)
+class Shop:
+    """How the outlet that this booking is with can be found."""
+
+    name: str
+    branch: str
+    phone: str
+    address: str
+    email: str
+    website: str
+
+    @classmethod
+    def of(cls, merchant: Merchant, branch_id: str) -> "Shop":
+        """The branch where it says so itself, else the merchant."""
+        branch = merchant.branch(branch_id)
+        website = merchant.website
+        return cls(
+            name=one_line(merchant.name),
+            branch=one_line(branch.name) if branch else "",
+            phone=(branch.phone if branch else "") or merchant.phone,
+            address=one_line((branch.address if branch else "") or merchant.address),
+            email=merchant.email,
+            # A link of another scheme (`javascript:`) has no place in a mail.
+            website=website if website.startswith(("https://", "http://")) else "",
+        )
+
+
+def email_values(
+    notice: Notice, content: BookingContent, merchant: Merchant, formats: Formats
+) -> dict[str, object]:
+    """Everything that the templates of an email may place."""
+    content = for_notice(notice, content)
+    shop = Shop.of(merchant, content.branch_id)
+    slots = [_slot(notice, session, shop, formats) for session in content.sessions]
+    deadline = _deadline(content)
+    return {
+        "locale": formats.locale,
+        "shop": shop.name,
+        "branch": shop.branch,
+        "shop_phone": shop.phone,
+        "shop_email": shop.email,
+        "shop_address": shop.address,
+        "shop_website": shop.website,
+        "name": one_line(notice.recipient.name),
+        "booker": one_line(content.booker) if content.booker != notice.recipient.name else "",
+        "order_number": content.booking_id,
+        "sessions": slots,
+        "gone": [_slot(notice, session, shop, formats) for session in content.gone],
+        "voucher": content.voucher if slots else "",
+        "total": formats.money(content.total, content.currency or merchant.currency),
+        "payment_method": formats.method(content.payment_method),
+        "payment_info": "" if content.paid else content.payment_info.strip(),
+        "pay_by": formats.day(deadline) if deadline else "",
+        "paid": content.paid,
+        "declined": content.failure == Failure.CARD,
+        "late": content.failure == Failure.DEADLINE,
+        "service": slots[0].name if slots else "",
+        "day": slots[0].day if slots else "",
+        "time": slots[0].time if slots else "",
+        "notes": _notes(content, merchant, formats.locale) if notice.kind is Kind.PRE_VISIT else "",
+    }
+
+
+def sms_values(
+    notice: Notice, content: BookingContent, merchant: Merchant, formats: Formats
+) -> dict[str, object]:
+    """What the texts of an SMS may place: short forms, with plain spaces, and only SMS_NAMES of its kind."""
+    content = for_notice(notice, content)
+    deadline, first = _deadline(content), next(iter(content.sessions), None)
+    slot = _slot(notice, first, Shop.of(merchant, content.branch_id), formats) if first else None
+    values = email_values(notice, content, merchant, formats)
+    values |= {
+        "pay_by": formats.short_day(deadline) if deadline else "",
+        "payment_brief": _brief(str(values["payment_info"])),
+        "services": formats.listed(dict.fromkeys(one_line(session.name) for session in content.sessions)),
+        "day": formats.short_day(first.starts_at) if first else "",
+        "place": slot.place if slot else "",
+        "partner": slot.partner if slot else "",
+    }
+    names = SMS_NAMES[notice.kind]
+    return {name: _plain(value) for name, value in values.items() if name in names}
+
+
+def for_notice(notice: Notice, content: BookingContent) -> BookingContent:
+    """Of the recipient's sessions only the one that a pre-visit notice is about. [WACA-36]"""
+    if notice.kind is not Kind.PRE_VISIT or not notice.about:
+        return content
+    about = tuple(session for session in content.sessions if session.id in notice.about)
+    return replace(content, sessions=about, gone=())
+
+
+def in_locale(texts: Mapping[str, str], tags: Iterable[str]) -> str:
+    """The text whose locale serves the first of these tags that has one, or an empty string."""
+    for tag in tags:
+        wanted = shipped_locale(tag)
+        same = (text for key, text in texts.items() if wanted and shipped_locale(key) == wanted)
+        text = texts.get(tag) or next(same, "")
+        if text:
+            return text
+    return ""
+
+
+def _slot(notice: Notice, session: SessionView, shop: Shop, formats: Formats) -> Slot:
+    gives = notice.role is Role.SERVICE_PARTNER
+    return Slot(
+        name=one_line(session.name),
+        when=formats.when(session.starts_at, session.ends_at),
+        day=formats.day(session.starts_at),
+        time=formats.clock(session.starts_at),
+        place=place_of(session, shop),
+        partner="" if gives else one_line(session.partner),
+        who=formats.listed(map(one_line, session.participants)) if gives else "",
+        updated=session.id in notice.about,
+    )
+
+
+def place_of(session: SessionView, shop: Shop) -> str:
+    """Where a session is: its own place, else that of the outlet."""
+    return one_line(session.place) or ", ".join(filter(None, (shop.branch, shop.address)))
+
+
+def _deadline(content: BookingContent) -> datetime | None:
+    """The last moment to pay, while there is something to pay."""
+    return None if content.paid else content.payment_deadline
+
+
+def _notes(content: BookingContent, merchant: Merchant, locale: str) -> str:
+    """The service's own notes, else the merchant's. [WACA-05]"""
+    own = next((session.notes for session in content.sessions if session.notes), "")
+    return (own or in_locale(merchant.booking.pre_visit_notes, (locale, merchant.locale))).strip()
+
+
+def _brief(payment_info: str) -> str:
+    """Payment information that fits into an SMS: short, on one line, and no link."""
+    text = one_line(payment_info)
+    return text if len(text) <= BRIEF and "://" not in text and "www." not in text else ""
+
+
+def _plain(value: object) -> object:
+    return plain_spaces(value) if isinstance(value, str) else value
