@@ -37,6 +37,7 @@ class Reason(StrEnum):
     ORDER_FAILED = "order_failed"
     ORDER_RESTORED = "order_restored"
     SESSION_CANCELLED = "session_cancelled"
+    REPLACED = "replaced"
     NOT_ACCEPTED_YET = "not_accepted_yet"
     ALREADY_PAID = "already_paid"
     PAID_IN_PERSON = "paid_in_person"
@@ -58,6 +59,7 @@ _SENTENCES = {
     Reason.ORDER_FAILED: "the order failed",
     Reason.ORDER_RESTORED: "a payment made in time restored the order",
     Reason.SESSION_CANCELLED: "the session is cancelled",
+    Reason.REPLACED: "somebody else has taken the place of the recipient",
     Reason.NOT_ACCEPTED_YET: "waits until the merchant accepts the service",
     Reason.ALREADY_PAID: "the order is paid",
     Reason.PAID_IN_PERSON: "payment in person gets no reminder",

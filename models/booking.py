@@ -85,7 +85,6 @@ class Session:
     cancelled_at: datetime | None = None
     changed_at: datetime | None = None
     partner: Person | None = None
-    slip: str = ""
     revision: int = 0
 
     @property

@@ -58,9 +58,21 @@ def _raised(state: BookingState, notice: Notice) -> Entry:
     about = [session for session in map(state.session, notice.about) if session is not None]
     if notice.kind in _PER_SESSION and about and not any(session.live for session in about):
         return _without(notice, Reason.SESSION_CANCELLED)
+    if notice.kind is Kind.VOUCHER and not _takes_part(notice.recipient, about):
+        return _without(notice, Reason.REPLACED)
+    if notice.kind is Kind.SERVICE_ASSIGNMENT and not _gives(notice.recipient, about):
+        return _without(notice, Reason.REPLACED)
     if notice.not_after < notice.due:
         return _without(notice, Reason.KNOWN_TOO_LATE)
     return notice
+
+
+def _takes_part(person: Person, sessions: list[Session]) -> bool:
+    return any(taker.id == person.id for session in sessions for taker in session.service.participants)
+
+
+def _gives(person: Person, sessions: list[Session]) -> bool:
+    return any(session.partner == person for session in sessions)
 
 
 _POINTLESS_WHEN_OFF = (

@@ -1,5 +1,6 @@
 """What a booking's notices say, as plain values: instants, amounts and names, not yet in any language."""
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -7,6 +8,7 @@ from typing import Literal
 
 from models.agenda import Notice
 from models.booking import BookingState, PaymentStatus, Session, payment_deadline
+from models.notices import Kind
 from models.people import Role
 
 
@@ -27,7 +29,11 @@ class SessionView:
 
 @dataclass(frozen=True)
 class BookingContent:
-    """`sessions` are on, `gone` are those that the recipient must forget; `zone` is where they take place."""
+    """`sessions` are on, `gone` are those that the recipient must forget; `zone` is where they take place.
+
+    `first`: the recipient holds nothing of this booking yet, so that nothing has changed for them.
+    `accepted`: the merchant has taken on some of it.
+    """
 
     booking_id: str
     branch_id: str
@@ -42,6 +48,9 @@ class BookingContent:
     payment_info: str = ""
     payment_deadline: datetime | None = None
     paid: bool = False
+    refunded: bool = False
+    accepted: bool = False
+    first: bool = False
     failure: str = ""
     about: Literal["booking"] = "booking"
 
@@ -50,7 +59,6 @@ def booking_content(state: BookingState, notice: Notice) -> BookingContent:
     """What this notice says as the booking stands now."""
     booking = state.booking
     on, gone = _sessions(state, notice)
-    slip = next((session.slip for session in (*on, *gone) if session.slip), booking.booking_id)
     return BookingContent(
         booking_id=booking.booking_id,
         branch_id=booking.branch_id,
@@ -58,13 +66,16 @@ def booking_content(state: BookingState, notice: Notice) -> BookingContent:
         booker=booking.booker.name,
         sessions=tuple(map(_view, on)),
         gone=tuple(map(_view, gone)),
-        voucher=f"{slip}-{notice.recipient.id}" if notice.role is Role.PARTICIPANT else "",
+        voucher=f"{booking.booking_id}-{notice.recipient.id}" if notice.role is Role.PARTICIPANT else "",
         total=booking.total,
         currency=booking.currency,
         payment_method=booking.payment_method,
         payment_info=booking.payment_info,
         payment_deadline=payment_deadline(state),
         paid=state.payment is PaymentStatus.PAID,
+        refunded=state.payment is PaymentStatus.REFUNDED,
+        accepted=any(session.accepted for session in state.sessions),
+        first=not _told_before(state, notice),
         failure=state.failure or "",
     )
 
@@ -76,15 +87,23 @@ def _sessions(state: BookingState, notice: Notice) -> tuple[list[Session], list[
             return list(state.live or state.sessions), []
         case Role.PARTICIPANT:
             mine = state.sessions_of(notice.recipient.id)
-            on = [session for session in mine if session.accepted and state.standing]
-            return on, [session for session in about if session not in on and _was_on(session)]
+            ahead = [session for session in mine if session.service.ends_at > notice.due]
+            on = [session for session in ahead if session.accepted and state.standing]
+            return on, [session for session in about if _lost(state, session, mine)]
         case _:
             return about, []
 
 
-def _was_on(session: Session) -> bool:
-    """Whether the recipient may have this session in a calendar: it was accepted once."""
-    return session.accepted_at is not None
+def _lost(state: BookingState, session: Session, mine: tuple[Session, ...]) -> bool:
+    """Whether the recipient has no part in this session any more: it is off, or is somebody else's."""
+    return not state.standing or not session.live or session not in mine
+
+
+def _told_before(state: BookingState, notice: Notice) -> bool:
+    """Whether the recipient was owed a voucher of this booking before this notice."""
+    kinds = (Kind.VOUCHER, Kind.VOUCHER_CHANGED)
+    earlier = itertools.takewhile(lambda raised: raised.key != notice.key, state.raised)
+    return any(raised.kind in kinds and raised.recipient.id == notice.recipient.id for raised in earlier)
 
 
 def _view(session: Session) -> SessionView:

@@ -67,10 +67,9 @@ class Refunded(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted(Fact):
-    """The merchant took on these services, or all; `slip` is the number of its booking slip. [WACA-15]"""
+    """The merchant took on these services, or all of them. [WACA-15]"""
 
     services: tuple[str, ...] = ()
-    slip: str = ""
     fact: Literal["accepted"] = "accepted"
 
 
@@ -269,7 +268,7 @@ def _accepted(state: BookingState, fact: Accepted, cause: Cause) -> BookingState
     if not fresh:
         raise NothingNew("these services are accepted already")
     for session in fresh:
-        state = state.with_session(replace(session, accepted_at=cause.at, slip=fact.slip))
+        state = state.with_session(replace(session, accepted_at=cause.at))
     state = raise_vouchers(state, fresh, cause)
     for session in fresh:
         if session.partner is not None:

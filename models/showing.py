@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
-from models.agenda import Agenda, Done, Report, Status
+from models.agenda import Agenda, Done, LeftOut, Notice, Report, Status
 from models.timing import local
 
 
@@ -64,6 +65,73 @@ def agenda_markdown(agenda: Agenda) -> str:
         ((shown_time(fact.at, agenda.zone), _plain(fact.fact), fact.reason) for fact in agenda.not_taken),
     )
     return "\n".join(parts)
+
+
+def agenda_document(agenda: Agenda) -> dict[str, Any]:
+    """The whole agenda as plain values for JSON: one shape for the real one and for its preview.
+
+    Instants are ISO 8601 in UTC. Of a person it holds the name and the id, no address.
+    """
+    return {
+        "lifecycle": agenda.lifecycle,
+        "stage": agenda.stage,
+        "zone": agenda.zone,
+        "next_moment": utc_text(agenda.next_moment),
+        "over": agenda.over,
+        "owed": [
+            {**_whose(notice), "due": utc_text(notice.due), "not_after": utc_text(notice.not_after)}
+            for notice in agenda.owed
+        ],
+        "done": [_done_document(done) for done in agenda.done],
+        "left_out": [
+            {
+                **_whose(left),
+                "due": utc_text(left.due),
+                "reason": left.reason.value,
+                "explanation": left.reason.sentence,
+            }
+            for left in agenda.left_out
+        ],
+        "not_taken": [
+            {"event_id": fact.event_id, "fact": fact.fact, "reason": fact.reason, "at": utc_text(fact.at)}
+            for fact in agenda.not_taken
+        ],
+    }
+
+
+def utc_text(instant: datetime | None) -> str | None:
+    """`2026-03-08T02:00:00Z`."""
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _whose(entry: Notice | LeftOut) -> dict[str, Any]:
+    return {
+        "key": entry.key,
+        "kind": entry.kind.value,
+        "role": entry.role.value,
+        "recipient": entry.recipient.name,
+        "recipient_id": entry.recipient.id,
+        "channels": list(entry.channels),
+        "about": list(entry.about),
+    }
+
+
+def _done_document(done: Done) -> dict[str, Any]:
+    channels = [
+        {
+            "channel": outcome.channel,
+            "status": outcome.status.value,
+            "reason": outcome.reason,
+            "provider": outcome.provider,
+            "doubtful": outcome.doubtful,
+            "at": utc_text(outcome.at),
+        }
+        for outcome in done.outcomes
+    ]
+    whose = {**_whose(done.notice), "channels": channels}
+    return {**whose, "due": utc_text(done.notice.due), "status": done.status.value}
 
 
 def report(agenda: Agenda) -> Report:

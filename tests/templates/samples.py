@@ -112,7 +112,7 @@ def case(state: BookingState, kind: Kind, person: str = "", merchant: Merchant =
 
 
 def accepted(*services: Service) -> BookingState:
-    return after(placed(*services), Accepted(event_id="", slip="SLIP-7"))
+    return after(placed(*services), Accepted(event_id=""))
 
 
 def full() -> Iterator[Case]:
@@ -130,7 +130,7 @@ def full() -> Iterator[Case]:
     yield case(advance(placed(*two, by=PaymentMethod.ATM), ORDERED + timedelta(days=5)), Kind.ORDER_FAILED)
     yield case(after(unpaid, PaymentReceived(event_id="")), Kind.PAYMENT_RECEIVED)
     yield case(after(unpaid, Cancelled(event_id="")), Kind.ORDER_CANCELLED)
-    both = after(unpaid, Accepted(event_id="", slip="SLIP-7"))
+    both = after(unpaid, Accepted(event_id=""))
     yield case(both, Kind.VOUCHER)
     yield case(both, Kind.PRE_VISIT)
     yield case(after(unpaid, _accept("s1"), _accept("s2")), Kind.VOUCHER_CHANGED)
@@ -174,4 +174,4 @@ def channels(kind: Kind) -> tuple[str, ...]:
 
 
 def _accept(service_id: str) -> Accepted:
-    return Accepted(event_id="", services=(service_id,), slip="SLIP-7")
+    return Accepted(event_id="", services=(service_id,))
