@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 up: $(VENV)/run.stamp ## set up, then run everything on the embedded server
 	$(BIN)/carillon up $(ARGS)
 
-test: $(VENV)/dev.stamp ## set up, then run every test
+test: $(VENV)/dev.stamp $(VENV)/smsc.stamp ## set up, then run every test
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/dev.stamp ## the static part: style, types, who imports whom
@@ -44,5 +44,9 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
+$(VENV)/smsc.stamp: $(VENV)/dev.stamp tests/smsc/package.json tests/smsc/package-lock.json
+	PATH="$(abspath $(BIN)):$$PATH" npm ci --prefix tests/smsc --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 clean:
-	rm -rf $(VENV) var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/smsc/node_modules var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

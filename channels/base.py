@@ -1,6 +1,6 @@
 """What every channel takes, answers and raises."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -28,7 +28,7 @@ class Message:
     """The notice key. The same key is the same message, however often it is handed over."""
     merchant_id: str
     to: str
-    """An email address, or a phone number in E.164 form (`+886912345678`)."""
+    """An email address, a phone number in E.164 form (`+886912345678`), or the push token of an app."""
     text: str
     to_name: str = ""
     subject: str = ""
@@ -40,6 +40,10 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     valid_for: timedelta | None = None
     """How long the message still means something, for providers that take a validity period."""
+    image_url: str = ""
+    """A picture that the provider fetches and shows: push and messengers. An email shows its attachments."""
+    button: tuple[str, str] | None = None
+    """The label of a button, and the address that it opens."""
 
 
 @dataclass(frozen=True)
@@ -62,24 +66,96 @@ class DeliveryState(StrEnum):
     """The provider has no word on it, or one that it does not explain."""
 
 
+OnReceipt = Callable[[str, DeliveryState], Awaitable[None]]
+"""Called with a `provider_id` and what became of that message, by providers that tell it on their own.
+
+It may be called twice for one message, and with an older word after a newer one. When it raises, the
+provider is told that its word was not taken, and says it again.
+"""
+
+
+class Content(StrEnum):
+    """What a message consists of. The first five exclude each other; the last two come on top of them."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    TEXT_IMAGE = "text_image"
+    TEXT_BUTTON = "text_button"
+    TEXT_IMAGE_BUTTON = "text_image_button"
+    HTML = "html"
+    """Formatted text, with links and pictures in place."""
+    ATTACHMENTS = "attachments"
+
+
+SMS_CONTENT = frozenset({Content.TEXT})
+"""[LOY-22]"""
+EMAIL_CONTENT = frozenset({Content.TEXT, Content.HTML, Content.ATTACHMENTS})
+"""[LOY-23]"""
+PUSH_CONTENT = frozenset({Content.TEXT, Content.IMAGE, Content.TEXT_IMAGE})
+"""[LOY-24]"""
+VIBER_CONTENT = frozenset({Content.TEXT, Content.IMAGE, Content.TEXT_BUTTON, Content.TEXT_IMAGE_BUTTON})
+"""[LOY-25]"""
+SOCIAL_CONTENT = frozenset({Content.TEXT})
+"""[LOY-26]"""
+
+
 @dataclass(frozen=True)
 class Abilities:
     """What a provider can do; the pipeline reads this instead of knowing providers."""
 
+    content: frozenset[Content] = frozenset(Content)
+    """What it can carry; one that declares nothing (a fake, the console) carries everything."""
     idempotent: bool = False
     """The provider drops a second message that carries the same key."""
     receipts: bool = False
     """The provider can tell later whether the message arrived."""
     per_second: float | None = None
     """The provider's own limit, messages a second, where it states one."""
+    at_most_once: bool = False
+    """A message that may have left is never sent a second time, whatever its class would rather have."""
+
+
+def can_carry(abilities: Abilities, message: Message) -> str | None:
+    """Why a provider cannot carry a message, or None. Pure. [LOY-22 to LOY-26]"""
+    body = _body(message)
+    if body is None:
+        return "the message has neither text nor image" if not message.button else "a button needs a text"
+    parts = [body]
+    if message.html:
+        parts.append(Content.HTML)
+    if message.attachments:
+        parts.append(Content.ATTACHMENTS)
+    beyond = [part for part in parts if part not in abilities.content]
+    if not beyond:
+        return None
+    able = ", ".join(content for content in Content if content in abilities.content)
+    return f"the message is {' + '.join(beyond)}, and the provider carries only {able or 'nothing'}"
+
+
+def _body(message: Message) -> Content | None:
+    match bool(message.text), bool(message.image_url), message.button is not None:
+        case True, False, False:
+            return Content.TEXT
+        case False, True, False:
+            return Content.IMAGE
+        case True, True, False:
+            return Content.TEXT_IMAGE
+        case True, False, True:
+            return Content.TEXT_BUTTON
+        case True, True, True:
+            return Content.TEXT_IMAGE_BUTTON
+        case _:
+            return None
 
 
 class DeliveryError(Exception):
     """The provider did not take the message.
 
-    `permanent`: this message to this address can never go (a rejected number, an unknown mailbox), so trying
+    `permanent`: this message to this address can never go (a rejected number, a refused text), so trying
     again is of no use. Anything else - a provider that is down, a wrong password - is worth another attempt,
     after `retry_after` where the provider asked for it.
+    `dead_address`: no message can ever go to this address (an unknown mailbox, a number that does not exist,
+    the token of an app that is gone), so that it may be suppressed. It is permanent as well.
     `code` is the provider's own, for the history.
     `doubtful`: the provider may have taken the message before the error (a time-out after the request was
     sent).
@@ -90,13 +166,15 @@ class DeliveryError(Exception):
         reason: str,
         *,
         permanent: bool = False,
+        dead_address: bool = False,
         doubtful: bool = False,
         code: str = "",
         retry_after: timedelta | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.permanent = permanent
+        self.permanent = permanent or dead_address
+        self.dead_address = dead_address
         self.doubtful = doubtful
         self.code = code
         self.retry_after = retry_after
@@ -143,3 +221,38 @@ class Credentials:
                 f"CARILLON_{name} is not set for merchant {merchant_id}", code="not_configured"
             )
         return value
+
+    def number(self, name: str, merchant_id: str, default: float, *, whole: bool = False) -> float:
+        """A value that is a number above zero, or `default` where none is set."""
+        value = self.get(name, merchant_id).strip()
+        if not value:
+            return default
+        try:
+            number = int(value) if whole else float(value)
+        except ValueError:
+            number = 0
+        if not number > 0:
+            raise misconfigured(name, "a number above zero")
+        return number
+
+    def choice(self, name: str, merchant_id: str, words: Collection[str], default: str) -> str:
+        """A value that is one of some words, or `default` where none is set."""
+        value = self.get(name, merchant_id).strip().lower() or default
+        if value not in words:
+            raise misconfigured(name, f"one of {', '.join(words)}")
+        return value
+
+    def switch(self, name: str, merchant_id: str, *, default: bool = False) -> bool:
+        """A value that says yes or no, in any of the usual ways."""
+        value = self.get(name, merchant_id).strip().lower()
+        if value and value not in YES | NO:
+            raise misconfigured(name, "yes or no")
+        return value in YES if value else default
+
+
+YES, NO = frozenset({"yes", "true", "on", "1"}), frozenset({"no", "false", "off", "0"})
+
+
+def misconfigured(name: str, wanted: str) -> DeliveryError:
+    """A setting that cannot be used; it is not permanent: once it is mended, the message goes."""
+    return DeliveryError(f"CARILLON_{name} is not {wanted}", code="not_configured")

@@ -7,7 +7,7 @@ from channels.sms_text import segments
 
 
 class ConsoleChannel:
-    """Writes one block a message, email or SMS, and counts it as sent."""
+    """Writes one block a message, of whatever channel, and counts it as sent."""
 
     provider = "console"
     abilities = Abilities()
@@ -35,6 +35,10 @@ def _block(message: Message) -> Iterator[str]:
         yield f"length   {length.units} {length.encoding}, {length.segments} segment(s)"
     if message.unsubscribe_url:
         yield f"decline  {message.unsubscribe_url}"
+    if message.image_url:
+        yield f"image    {message.image_url}"
+    if message.button:
+        yield f"button   {message.button[0]} → {message.button[1]}"
     for attachment in message.attachments:
         yield f"file     {attachment.filename} ({attachment.media_type}, {len(attachment.content)} bytes)"
     for line in message.text.splitlines():

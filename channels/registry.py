@@ -7,10 +7,13 @@ from typing import Self
 
 import httpx
 
-from channels.base import Channel, Credentials, DeliveryError
+from channels.base import Channel, Credentials, DeliveryError, OnReceipt
 from channels.console import ConsoleChannel
+from channels.fcm import FcmChannel
 from channels.smartdove import SmartdoveChannel
+from channels.smpp import SmppChannel
 from channels.smtp import SmtpChannel
+from channels.twilio import TwilioChannel
 from channels.twsms import TwSmsChannel
 
 HTTP_TIMEOUT = httpx.Timeout(20.0, connect=10.0)
@@ -38,12 +41,14 @@ class Channels:
         *,
         extra: Mapping[str, Channel] | None = None,
         write: Callable[[str], None] = print,
+        on_receipt: OnReceipt | None = None,
     ) -> Self:
-        """The providers that ship with Carillon, with the credentials in `environ`.
+        """The providers that ship with Carillon, with the credentials in `environ`. None connects yet.
 
         `extra` (tests, benchmarks, a company's own) is found under its key for every channel, and wins; who
-        gives it closes it. `write` is where the console provider writes. `CARILLON_HTTP_PROXY` is the proxy
-        for providers over HTTP; proxies named elsewhere in the process's environment are not used.
+        gives it closes it. `write` is where the console provider writes. `on_receipt` is told what becomes of
+        messages by providers that tell it over their own connection (smpp). `CARILLON_HTTP_PROXY` is the
+        proxy for providers over HTTP; proxies named elsewhere in the process's environment are not used.
         """
         credentials = Credentials(environ)
         http = httpx.AsyncClient(
@@ -58,8 +63,11 @@ class Channels:
             "sms": {
                 "twsms": TwSmsChannel(credentials, http),
                 "smartdove": SmartdoveChannel(credentials, http),
+                "smpp": SmppChannel(credentials, on_receipt),
+                "twilio": TwilioChannel(credentials, http),
                 "console": console,
             },
+            "push": {"fcm": FcmChannel(credentials, http), "console": console},
         }
         return cls(providers, http, extra=extra)
 

@@ -10,15 +10,17 @@ found, only a client that reads
 
 So it is read tolerantly: `is_error` may be a boolean, a number or a word; without it an `error_code` other
 than zero is an error and an `sms_id` a success; the same keys may stand inside `data` or be the only item of
-a list. What the error codes mean is not known, so none is taken as permanent.
+a list. What the error codes mean is not known, so none is taken as permanent, and none
+as the death of a number.
 """
 
 from typing import Any
 
 import httpx
 
-from channels.base import Abilities, Credentials, DeliveryError, Message, Receipt
-from channels.sms_http import blot, local_number, post_form
+from channels.base import SMS_CONTENT, Abilities, Credentials, DeliveryError, Message, Receipt
+from channels.http import blot
+from channels.sms_http import local_number, post_form
 
 URL = "https://api.smartdove.net"
 PATH = "index.php?r=smsApi/SendOneSms"
@@ -30,7 +32,7 @@ class SmartdoveChannel:
     """SMS through SMARTDOVE."""
 
     provider = "smartdove"
-    abilities = Abilities()
+    abilities = Abilities(content=SMS_CONTENT)
 
     def __init__(self, credentials: Credentials, http: httpx.AsyncClient) -> None:
         self._credentials = credentials

@@ -1,16 +1,24 @@
 """How long a text is as SMS, and how to keep it short. Pure."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
-BASIC = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+ESCAPE = "\x1b"
+ALPHABET = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-EXTENDED = frozenset("\f^{}\\[~]|€")
+"""GSM 03.38: a character's place is its septet."""
+EXTENSION = {
+    "\f": 0x0A, "^": 0x14, "{": 0x28, "}": 0x29, "\\": 0x2F,
+    "[": 0x3C, "~": 0x3D, "]": 0x3E, "|": 0x40, "€": 0x65,
+}  # fmt: skip
 """Sent as an escape and a second septet, which must stay together."""
+BASIC = frozenset(ALPHABET) - {ESCAPE}
+EXTENDED = frozenset(EXTENSION)
 
 PLAINER = str.maketrans(
     {
@@ -45,10 +53,22 @@ def segments(text: str) -> Segments:
     long text may need a segment more than the division says. An empty text has no segment.
     """
     if is_gsm7(text):
-        widths = [2 if c in EXTENDED else 1 for c in text]
-        return Segments("GSM-7", sum(widths), _cut(widths, single=160, joined=153))
-    widths = [2 if ord(c) > 0xFFFF else 1 for c in text]
-    return Segments("UCS-2", sum(widths), _cut(widths, single=70, joined=67))
+        return Segments("GSM-7", len(text) + sum(c in EXTENDED for c in text), len(pieces(text)))
+    return Segments("UCS-2", len(text) + sum(ord(c) > 0xFFFF for c in text), len(pieces(text)))
+
+
+def pieces(text: str) -> tuple[str, ...]:
+    """The text of each segment: what `segments` counts, cut."""
+    if is_gsm7(text):
+        return _cut(text, [2 if c in EXTENDED else 1 for c in text], single=160, joined=153)
+    return _cut(text, [2 if ord(c) > 0xFFFF else 1 for c in text], single=70, joined=67)
+
+
+def septets(text: str) -> bytes:
+    """A GSM-7 text, one septet a byte, as SMPP carries it. ValueError for what is not GSM-7."""
+    return b"".join(
+        bytes((0x1B, EXTENSION[c])) if c in EXTENSION else bytes((ALPHABET.index(c),)) for c in text
+    )
 
 
 def plain(text: str) -> str:
@@ -71,13 +91,13 @@ def is_gsm7(text: str) -> bool:
     return all(c in BASIC or c in EXTENDED for c in text)
 
 
-def _cut(widths: Iterable[int], *, single: int, joined: int) -> int:
-    widths = list(widths)
+def _cut(text: str, widths: Sequence[int], *, single: int, joined: int) -> tuple[str, ...]:
     if sum(widths) <= single:
-        return 1 if widths else 0
-    count, used = 1, 0
-    for width in widths:
+        return (text,) if text else ()
+    cuts, used = [0], 0
+    for at, width in enumerate(widths):
         if used + width > joined:
-            count, used = count + 1, 0
+            cuts.append(at)
+            used = 0
         used += width
-    return count
+    return tuple(text[start:end] for start, end in pairwise([*cuts, len(text)]))

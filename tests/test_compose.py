@@ -131,7 +131,8 @@ def test_every_setting_is_in_the_operators_table() -> None:
     sources = [ROOT / "settings.py", ROOT / "worker.py", *(ROOT / "channels").glob("*.py")]
     text = "".join(path.read_text() for path in sources)
     own = set(re.findall(r'"(CARILLON_[A-Z_]+)"', text))
-    of_providers = {f"CARILLON_{name}" for name in re.findall(r"`((?:SMTP|TWSMS|SMARTDOVE)_[A-Z_]+)`", text)}
+    names = re.findall(r"`((?:SMTP|TWSMS|SMARTDOVE|SMPP|TWILIO|FCM|STAFF)_[A-Z_]+)`", text)
+    of_providers = {f"CARILLON_{name}" for name in names}
     told = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs/operating.md").read_text()))
     assert (own | of_providers) - told == set()
 

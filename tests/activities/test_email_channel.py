@@ -220,12 +220,35 @@ async def test_a_refused_recipient_is_final_only_where_it_is_about_the_recipient
     assert (len(sink.mails), sink.connections) == (1, 1)  # the connection outlives a refusal
 
 
+@pytest.mark.parametrize(
+    ("reply", "dead"),
+    [
+        ("550 5.1.1 no such user", True),
+        ("550 no such user", True),
+        ("550 5.2.1 this mailbox is closed", True),
+        ("553 5.1.3 that is no address", True),
+        ("551 5.1.6 she has moved", True),
+        ("550 5.2.2 mailbox full", False),
+        ("552 5.2.2 mailbox full", False),
+        ("550 5.1.8 your own address is none", False),
+        ("550 5.7.1 client host is on a block list", False),
+        ("550 5.4.4 no way leads there", False),
+        ("450 4.2.1 mailbox busy", False),
+    ],
+)
+async def test_a_mailbox_is_dead_only_where_the_server_says_so(reply: str, dead: bool) -> None:
+    """There is no such mailbox; a full one, a wrong sender or a block list is another thing."""
+    async with MailSink(refuse=lambda _: reply) as sink, smtp(sink.environment) as channel:
+        assert (await failure(channel, MAIL)).dead_address is dead
+
+
 async def test_refused_content_is_final() -> None:
     """The server's no to the mail itself is as good as one to the recipient."""
     async with MailSink() as sink, smtp(sink.environment) as channel:
         sink.reply = "554 5.6.0 message rejected"
         error = await failure(channel, MAIL)
     assert (error.permanent, error.doubtful, error.code) == (True, False, "554")
+    assert not error.dead_address
 
 
 async def test_every_merchant_logs_in_with_its_own_account_over_tls() -> None:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from channels.base import Attachment, Credentials, DeliveryError, DeliveryState, Message
+from channels.http import retry_after
 from channels.smartdove import SmartdoveChannel
-from channels.sms_http import retry_after
 from channels.twsms import TwSmsChannel
 from tests.providers import Answer, FakeSmartdove, FakeTwSms, http_error, lost, said, slow
 from tests.requirements import requirement
@@ -128,6 +128,7 @@ async def test_a_code_of_twsms_is_final_only_where_it_is_about_the_message(
         fake.script(fake.refusal(code))
         error = await failure(channel, SMS)
     assert (error.permanent, error.doubtful, error.code) == (permanent, doubtful, code)
+    assert error.dead_address is (code == "00100")
 
 
 @pytest.mark.parametrize("to", ["0912345678", "+886", "+886912345678\r\n", "886912345678", ""])
@@ -139,6 +140,7 @@ async def test_a_number_that_is_none_reaches_no_provider(
     async with made() as fake, sms(fake) as channel:
         error = await failure(channel, replace(SMS, to=to))
     assert (error.permanent, error.code, fake.requests) == (True, "bad_number", [])
+    assert error.dead_address
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.sms_text import BASIC, EXTENDED, is_gsm7, plain, segments
+from channels.sms_text import BASIC, EXTENDED, is_gsm7, pieces, plain, segments, septets
 
 gsm7 = st.text(st.sampled_from(sorted(BASIC | EXTENDED)), max_size=500)
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
@@ -92,3 +92,26 @@ def test_units_are_those_of_the_encoding(text: str) -> None:
     """UCS-2 units are UTF-16 code units."""
     if segments(text).encoding == "UCS-2":
         assert segments(text).units == len(text.encode("utf-16-le")) // 2
+
+
+@given(any_text | typographic | gsm7)
+def test_the_pieces_are_the_text_and_each_fits_its_segment(text: str) -> None:
+    """Joined they are the text again; none is longer than a segment that shares room with a header."""
+    cut = pieces(text)
+    assert "".join(cut) == text
+    assert len(cut) == segments(text).segments
+    if len(cut) > 1:
+        assert all(0 < segments(piece).units <= (153 if is_gsm7(text) else 67) for piece in cut)
+
+
+@given(gsm7)
+def test_the_septets_are_as_many_as_the_units(text: str) -> None:
+    """What is counted is what is sent."""
+    assert len(septets(text)) == segments(text).units
+
+
+def test_every_character_of_the_alphabet_has_the_septet_of_the_standard() -> None:
+    """The corners of the table of GSM 03.38, and the extension behind its escape."""
+    assert septets("@£ÇΞÆ é¡AZÄÜ§¿azàñ") == bytes.fromhex("0001091a1c2005 4041 5a5b5e5f60617a7f7d")
+    assert septets("€[|") == bytes.fromhex("1b651b3c1b40")
+    assert len({septets(c) for c in BASIC | EXTENDED}) == 127 + 10
