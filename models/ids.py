@@ -23,3 +23,13 @@ def booking_workflow_id(merchant_id: str, booking_id: str) -> str:
 def notice_key(lifecycle_id: str, kind: str, subject: str, person_id: str) -> str:
     """The name of one thing owed to one person, the same on every attempt and after every restart."""
     return f"{lifecycle_id}/{kind}/{subject}/{person_id}"
+
+
+def credits_lifecycle_id(merchant_id: str) -> str:
+    """`credits:{merchant}`: what the notices about a merchant's points belong to; no workflow."""
+    return f"credits:{merchant_id}"
+
+
+def message_reference(notice_key: str, channel: str) -> str:
+    """What a message is paid for under: one notice by one channel, like its row in the message log."""
+    return f"{notice_key}/{channel}"

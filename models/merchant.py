@@ -4,9 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
+from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 
+from models.credits import CreditPolicy, QuotaPolicy, cost
+from models.policy import GatePolicy, Trade
 from models.timing import Offset
 
 
@@ -33,7 +36,13 @@ class SmsProvider(StrEnum):
     OFF = "off"
     TWSMS = "twsms"
     SMARTDOVE = "smartdove"
+    SMPP = "smpp"
+    TWILIO = "twilio"
     CONSOLE = "console"
+
+
+OWN_ACCOUNT = (SmsProvider.OFF, SmsProvider.TWSMS)
+"""With these there is nothing for us to charge: the merchant has an account of its own. [WACA-24]"""
 
 
 class EmailProvider(StrEnum):
@@ -116,7 +125,13 @@ class SmsSettings:
 
 @dataclass(frozen=True)
 class Merchant:
-    """A tenant: a brand or a shop."""
+    """A tenant: a brand or a shop.
+
+    `trade`: what it sells that bars it from SMS in some countries. [LS-40, LS-41]
+    `gate`: what its messages must pass before they go.
+    `credits`: how its SMS are paid; left out, nothing is counted. [WACA-25]
+    `quota`: how many SMS each branch may send in a month; left out, there is no end. [LS-20]
+    """
 
     id: str
     name: str
@@ -133,10 +148,29 @@ class Merchant:
     sms: SmsSettings = SmsSettings()
     booking: BookingPolicy = BookingPolicy()
     promotional_words: tuple[str, ...] = PROMOTIONAL_WORDS
+    credits: CreditPolicy = field(default_factory=CreditPolicy)
+    quota: QuotaPolicy = field(default_factory=QuotaPolicy)
+    trade: tuple[Trade, ...] = ()
+    gate: GatePolicy = field(default_factory=GatePolicy)
 
     def branch(self, branch_id: str) -> Branch | None:
         """The outlet of that id, where there is one."""
         return next((branch for branch in self.branches if branch.id == branch_id), None)
+
+    def zone_of(self, branch_id: str) -> str:
+        """The zone of an outlet; it may stand in another than its merchant."""
+        branch = self.branch(branch_id)
+        return (branch.zone if branch else "") or self.zone
+
+    def charged(self, provider: SmsProvider | None = None) -> bool:
+        """Whether SMS by that provider, or else by its own, cost points of ours. [WACA-24, WACA-25]"""
+        return self.credits.enabled and (provider or self.sms.provider) not in OWN_ACCOUNT
+
+    def sms_points(self, segments: int, *, domestic: bool, provider: SmsProvider | None = None) -> Decimal:
+        """What an SMS of so many segments costs in points of ours. [WACA-28]"""
+        if not self.charged(provider):
+            return Decimal(0)
+        return cost(segments, self.credits.price, domestic=domestic)
 
 
 @dataclass(frozen=True)
@@ -150,11 +184,10 @@ class BookingRules:
 
 
 def booking_rules(merchant: Merchant, branch_id: str = "") -> BookingRules:
-    """The rules of one branch; an outlet may stand in another zone than its merchant."""
-    branch = merchant.branch(branch_id)
+    """The rules of one branch."""
     channels = ("email",) if merchant.sms.provider is SmsProvider.OFF else ("email", "sms")
     return BookingRules(
-        zone=(branch.zone if branch else "") or merchant.zone,
+        zone=merchant.zone_of(branch_id),
         locale=merchant.locale,
         channels=channels,
         policy=merchant.booking,

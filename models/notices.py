@@ -15,6 +15,11 @@ class NoticeClass(IntEnum):
     LOYALTY = 4
     PROMOTIONAL = 5
 
+    @property
+    def word(self) -> str:
+        """`promotional`: how files and tables name it."""
+        return self.name.lower()
+
 
 class Kind(StrEnum):
     """A kind of notice; also the name of its template folder."""
@@ -28,6 +33,7 @@ class Kind(StrEnum):
     VOUCHER_CHANGED = "voucher_changed"
     PRE_VISIT = "pre_visit"
     SERVICE_ASSIGNMENT = "service_assignment"
+    SMS_POINTS_LOW = "sms_points_low"
 
 
 class Due(StrEnum):
@@ -177,6 +183,16 @@ _ROWS = (
         Window.VOUCHER,
         Editable.FIXED,
         ("WACA-18",),
+    ),
+    Row(
+        Kind.SMS_POINTS_LOW,
+        NoticeClass.TRANSACTIONAL,
+        Role.MERCHANT,
+        EMAIL,
+        Due.AT_ONCE,
+        Window.PROMPT,
+        Editable.FIXED,
+        ("WACA-29b",),
     ),
 )
 

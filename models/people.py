@@ -11,6 +11,7 @@ class Role(StrEnum):
     PARTICIPANT = "participant"
     SERVICE_PARTNER = "service_partner"
     MEMBER = "member"
+    MERCHANT = "merchant"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,20 @@
 """The SQL tables. Rows are never domain objects: what reads them makes plain ones."""
 
+from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
+from models.tables.ledger import AlertRow, CreditAccountRow, CreditEntryRow, QuotaEntryRow, QuotaRow
 from models.tables.merchants import MerchantRow
 from models.tables.messages import MessageRow
 
-__all__ = ["MerchantRow", "MessageRow"]
+__all__ = [
+    "AlertRow",
+    "ConsentRow",
+    "CreditAccountRow",
+    "CreditEntryRow",
+    "MerchantRow",
+    "MessageRow",
+    "QuotaEntryRow",
+    "QuotaRow",
+    "SuppressionRow",
+    "SuspensionRow",
+    "VerifiedAddressRow",
+]

@@ -3,17 +3,23 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlmodel import Field, SQLModel, UniqueConstraint
+from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
 
 class MessageStatus(StrEnum):
-    """Where a message stands. The first two are on the way, the others are final."""
+    """Where a message stands. The first three are on the way, the others are final."""
 
     WAITING = "waiting"
     """Nothing has left: the last attempt failed cleanly and another comes."""
     CLAIMED = "claimed"
     """An attempt holds it, and may have handed it over."""
+    DEFERRED = "deferred"
+    """The gate holds it back for a while: nothing has left."""
     SENT = "sent"
+    DELIVERED = "delivered"
+    """Sent, and the provider has told that it arrived."""
+    UNDELIVERED = "undelivered"
+    """Sent, and the provider has told that it did not arrive and will not."""
     REFUSED = "refused"
     FAILED = "failed"
     MISSED = "missed"
@@ -25,16 +31,20 @@ class MessageRow(SQLModel, table=True):
     """One message. The unique key is the claim: nobody sends what somebody else has claimed.
 
     `token` names the attempt that holds the claim. `doubtful`: an attempt died, or lost its answer, after
-    it may have handed the message over. Instants are UTC, by the lifecycle's clock.
+    it may have handed the message over. `rule` is the check of the gate that decided, under the rules of
+    `policy_version`. Instants are UTC, by the lifecycle's clock.
     """
 
     __tablename__ = "messages"
-    __table_args__ = (UniqueConstraint("notice_key", "channel", name="one_message_per_notice_and_channel"),)
+    __table_args__ = (
+        UniqueConstraint("notice_key", "channel", name="one_message_per_notice_and_channel"),
+        Index("ix_messages_merchant_id_address", "merchant_id", "address"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     notice_key: str = Field(max_length=500)
     channel: str = Field(max_length=32)
-    merchant_id: str = Field(max_length=64, index=True)
+    merchant_id: str = Field(max_length=64)
     lifecycle: str = Field(max_length=200, index=True)
     kind: str = Field(max_length=64)
     role: str = Field(max_length=32)
@@ -46,6 +56,8 @@ class MessageRow(SQLModel, table=True):
     segments: int = 0
     status: str = Field(default=MessageStatus.CLAIMED, max_length=16)
     reason: str = ""
+    rule: str = Field(default="", max_length=32, sa_column_kwargs={"server_default": ""})
+    policy_version: str = Field(default="", max_length=16, sa_column_kwargs={"server_default": ""})
     provider: str = Field(default="", max_length=32)
     provider_id: str = Field(default="", max_length=128)
     doubtful: bool = False

@@ -1,0 +1,182 @@
+"""Keeping what recipients say, which addresses are dead, and which merchants may not send."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlmodel import col
+
+from activities.database import reading, writing
+from models.channels import Family
+from models.consent import ConsentGiven, Suppression, same_address
+from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
+
+
+class Consents:
+    """The consents, suppressions and suspensions of all merchants.
+
+    Whatever is told twice counts once, and what is told late does not undo what was said after it. With a
+    `connection` all is written in that transaction, else in one of its own.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
+
+    async def record_consent(
+        self, given: Sequence[ConsentGiven], connection: AsyncConnection | None = None
+    ) -> None:
+        """Keep the last word of each subject on each class and channel."""
+        new = self._insert(ConsentRow)
+        said = new.excluded
+        statement = new.on_conflict_do_update(
+            index_elements=["merchant_id", "subject", "channel", "notice_class"],
+            set_={"state": said.state, "source": said.source, "at": said.at},
+            where=col(ConsentRow.at) <= said.at,
+        )
+        rows = [
+            {
+                "merchant_id": one.merchant_id,
+                "subject": one.subject,
+                "channel": one.channel,
+                "notice_class": one.notice_class.word,
+                "state": one.state,
+                "source": one.source,
+                "at": one.at.astimezone(UTC),
+            }
+            for one in given
+        ]
+        await self._write(statement, rows, connection)
+
+    async def record_verified(
+        self,
+        merchant_id: str,
+        channel: str,
+        address: str,
+        source: str,
+        at: datetime,
+        connection: AsyncConnection | None = None,
+    ) -> None:
+        """The owner of an address has confirmed it; the first time counts."""
+        row = {
+            "merchant_id": merchant_id,
+            "channel": channel,
+            "address": same_address(channel, address),
+            "source": source,
+            "at": at.astimezone(UTC),
+        }
+        await self._write(self._insert(VerifiedAddressRow).on_conflict_do_nothing(), [row], connection)
+
+    async def suppress(
+        self, suppressions: Sequence[Suppression], connection: AsyncConnection | None = None
+    ) -> None:
+        """Write to these addresses no more. The first reason stands, until it is lifted."""
+        new = self._insert(SuppressionRow)
+        said = new.excluded
+        statement = new.on_conflict_do_update(
+            index_elements=["merchant_id", "address", "channel"],
+            set_={"reason": said.reason, "source": said.source, "at": said.at, "lifted_at": None},
+            where=col(SuppressionRow.lifted_at) <= said.at,
+        )
+        rows = [
+            {
+                **asdict(one),
+                "address": same_address(one.channel, one.address),
+                "at": one.at.astimezone(UTC),
+                "lifted_at": None,
+            }
+            for one in suppressions
+        ]
+        await self._write(statement, rows, connection)
+
+    async def lift(
+        self,
+        merchant_id: str,
+        channel: str,
+        address: str,
+        now: datetime,
+        connection: AsyncConnection | None = None,
+    ) -> bool:
+        """Write to this address again; answers whether it was suppressed."""
+        statement = (
+            update(SuppressionRow)
+            .where(
+                col(SuppressionRow.merchant_id) == merchant_id,
+                col(SuppressionRow.channel) == channel,
+                col(SuppressionRow.address) == same_address(channel, address),
+                col(SuppressionRow.lifted_at).is_(None),
+            )
+            .values(lifted_at=now.astimezone(UTC))
+        )
+        async with self._writing(connection) as writer:
+            return (await writer.execute(statement)).rowcount > 0
+
+    async def suppressions(
+        self, *, merchant_id: str = "", lifted: bool = False, limit: int = 200
+    ) -> list[dict[str, Any]]:
+        """The newest first, of one merchant or of all; with `lifted`, those that are no more as well."""
+        query = select(SuppressionRow.__table__).order_by(col(SuppressionRow.at).desc()).limit(limit)  # type: ignore[attr-defined]
+        if merchant_id:
+            query = query.where(col(SuppressionRow.merchant_id) == merchant_id)
+        if not lifted:
+            query = query.where(col(SuppressionRow.lifted_at).is_(None))
+        async with reading(self._engine) as connection:
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+    async def suspend(
+        self,
+        merchant_id: str,
+        family: Family,
+        reason: str,
+        since: datetime,
+        until: datetime | None = None,
+        connection: AsyncConnection | None = None,
+    ) -> None:
+        """Stop a merchant on a family of channels; without an end it lasts until it is resumed. [CRES-04]"""
+        row = {
+            "merchant_id": merchant_id,
+            "family": family,
+            "reason": reason,
+            "since": since.astimezone(UTC),
+            "until": until.astimezone(UTC) if until is not None else None,
+        }
+        async with self._writing(connection) as writer:
+            await writer.execute(insert(SuspensionRow).values(**row))
+
+    async def resume(
+        self, merchant_id: str, family: Family, now: datetime, connection: AsyncConnection | None = None
+    ) -> bool:
+        """End what holds a merchant on that family, or will; answers whether anything did."""
+        until = col(SuspensionRow.until)
+        statement = (
+            update(SuspensionRow)
+            .where(
+                col(SuspensionRow.merchant_id) == merchant_id,
+                col(SuspensionRow.family) == family,
+                or_(until.is_(None), until > now.astimezone(UTC)),
+            )
+            .values(until=now.astimezone(UTC))
+        )
+        async with self._writing(connection) as writer:
+            return (await writer.execute(statement)).rowcount > 0
+
+    async def _write(
+        self, statement: Any, rows: Sequence[dict[str, Any]], connection: AsyncConnection | None
+    ) -> None:
+        if rows:
+            async with self._writing(connection) as writer:
+                await writer.execute(statement, rows)
+
+    @asynccontextmanager
+    async def _writing(self, connection: AsyncConnection | None) -> AsyncIterator[AsyncConnection]:
+        if connection is not None:
+            yield connection
+            return
+        async with writing(self._engine) as own:
+            yield own

@@ -1,0 +1,238 @@
+"""What is known, at the moment of sending, of those whom a page of messages goes to. [MAAC-12]"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, time
+from typing import Any
+
+from sqlalchemy import Row, Select, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlmodel import col
+
+from activities.addresses import address_problem, zone_of
+from activities.database import reading
+from activities.phone import is_domestic
+from models.channels import SMS, families
+from models.consent import Consent, member_subject, same_address
+from models.notices import CATALOGUE
+from models.policy import ConsentRule
+from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
+from models.tables.messages import MessageRow, MessageStatus
+from models.timing import Offset, local_day, moment
+from policies.proposal import Proposal, Standing
+
+CHUNK = 500
+"""So many values in one list of a query."""
+
+COUNTED = (
+    MessageStatus.CLAIMED,
+    MessageStatus.SENT,
+    MessageStatus.DELIVERED,
+    MessageStatus.UNDELIVERED,
+    MessageStatus.UNCERTAIN,
+)
+"""What counts towards the day's cap: it has gone, or may have."""
+
+Rows = Sequence[Row[Any]]
+Where = tuple[str, str, str]
+"""A merchant, an address or other subject, a channel."""
+
+
+class Standings:
+    """Reads the standing of recipients and merchants: a handful of queries, however long the page."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def read(self, proposals: Sequence[Proposal]) -> list[Standing]:
+        """The standing of each, in the same order. What no policy of theirs asks for is not looked up.
+
+        The ledger's part, `quota_left` and `credits_left`, is left at None.
+        """
+        if not proposals:
+            return []
+        async with reading(self._engine) as connection:
+            suspended = await _suspensions(connection, proposals)
+            suppressed = await _suppressions(connection, proposals)
+            consents = await _consents(connection, proposals)
+            verified = await _verified(connection, proposals)
+            sent = await _sent_today(connection, proposals)
+        return [
+            Standing(
+                consent=_latest(consents, proposal),
+                verified=_where(proposal) in verified,
+                suspended=_suspension(suspended, proposal),
+                suppressed=suppressed.get(_where(proposal), ""),
+                address_problem=_problem(proposal),
+                zone=_zone(proposal),
+                sent_today=sent.get(number, 0),
+                domestic=_domestic(proposal),
+            )
+            for number, proposal in enumerate(proposals)
+        ]
+
+
+def _where(proposal: Proposal) -> Where:
+    return proposal.merchant.id, same_address(proposal.channel, _address(proposal)), proposal.channel
+
+
+def _address(proposal: Proposal) -> str:
+    return proposal.notice.recipient.address(proposal.channel)
+
+
+def _problem(proposal: Proposal) -> str:
+    address = _address(proposal)
+    return address_problem(proposal.channel, address) if address else ""
+
+
+def _zone(proposal: Proposal) -> str:
+    """Where the recipient's telephone is at home; nobody asks but for quiet hours and the day of a cap."""
+    policy, phone = proposal.class_policy, proposal.notice.recipient.phone
+    if not phone or not (policy.quiet or policy.daily_cap):
+        return ""
+    return zone_of(phone, proposal.merchant.zone)
+
+
+def _domestic(proposal: Proposal) -> bool:
+    if proposal.channel != SMS or not proposal.merchant.charged():
+        return True
+    return is_domestic(_address(proposal), proposal.merchant.country)
+
+
+async def _suspensions(connection: AsyncConnection, proposals: Sequence[Proposal]) -> dict[str, Rows]:
+    now = min(proposal.now for proposal in proposals)
+    until = col(SuspensionRow.until)
+    query = select(SuspensionRow.__table__).where(or_(until.is_(None), until > now))  # type: ignore[attr-defined]
+    found: dict[str, list[Row[Any]]] = {}
+    for row in await _rows(
+        connection, query, col(SuspensionRow.merchant_id), {p.merchant.id for p in proposals}
+    ):
+        found.setdefault(row.merchant_id, []).append(row)
+    return dict(found)
+
+
+def _suspension(found: Mapping[str, Rows], proposal: Proposal) -> str:
+    """Why the merchant may not send by this channel now, or an empty string."""
+    for row in found.get(proposal.merchant.id, ()):
+        begun = _aware(row.since) <= proposal.now
+        ended = row.until is not None and _aware(row.until) <= proposal.now
+        if row.family in families(proposal.channel) and begun and not ended:
+            return str(row.reason)
+    return ""
+
+
+async def _suppressions(connection: AsyncConnection, proposals: Sequence[Proposal]) -> dict[Where, str]:
+    query = select(SuppressionRow.__table__).where(col(SuppressionRow.lifted_at).is_(None))  # type: ignore[attr-defined]
+    rows = await _of_addresses(connection, query, SuppressionRow, proposals)
+    return {(row.merchant_id, row.address, row.channel): row.reason for row in rows}
+
+
+async def _verified(connection: AsyncConnection, proposals: Sequence[Proposal]) -> set[Where]:
+    asking = [proposal for proposal in proposals if proposal.class_policy.verified]
+    query = select(VerifiedAddressRow.__table__)  # type: ignore[attr-defined]
+    rows = await _of_addresses(connection, query, VerifiedAddressRow, asking)
+    return {(row.merchant_id, row.address, row.channel) for row in rows}
+
+
+async def _consents(
+    connection: AsyncConnection, proposals: Sequence[Proposal]
+) -> dict[tuple[Where, str], Row[Any]]:
+    asking = [p for p in proposals if p.class_policy.consent is not ConsentRule.NONE]
+    query = select(ConsentRow.__table__)  # type: ignore[attr-defined]
+    rows = await _rows(
+        connection,
+        _of_merchants(query, ConsentRow, asking),
+        col(ConsentRow.subject),
+        {subject for proposal in asking for subject in _subjects(proposal)},
+    )
+    return {((row.merchant_id, row.subject, row.channel), row.notice_class): row for row in rows}
+
+
+def _subjects(proposal: Proposal) -> Iterator[str]:
+    """Under which names the recipient may have spoken."""
+    _, address, _ = _where(proposal)
+    member = proposal.notice.recipient.member_id
+    if address:
+        yield address
+    if member:
+        yield member_subject(member)
+
+
+def _latest(consents: Mapping[tuple[Where, str], Row[Any]], proposal: Proposal) -> Consent:
+    """The last word of the member or about the address; of two at one moment, the no."""
+    if not consents:
+        return Consent.NOT_ASKED
+    merchant, channel, word = proposal.merchant.id, proposal.channel, proposal.notice_class.word
+    keys = (((merchant, subject, channel), word) for subject in _subjects(proposal))
+    rows = [consents[key] for key in keys if key in consents]
+    if not rows:
+        return Consent.NOT_ASKED
+    last = max(rows, key=lambda row: (_aware(row.at), row.state == Consent.OPTED_OUT))
+    return Consent(last.state)
+
+
+async def _sent_today(connection: AsyncConnection, proposals: Sequence[Proposal]) -> dict[int, int]:
+    """By the place of the proposal: messages of its class to its address since the recipient's midnight."""
+    capped = {n: p for n, p in enumerate(proposals) if p.class_policy.daily_cap and _address(p)}
+    if not capped:
+        return {}
+    since = {n: _midnight(p) for n, p in capped.items()}
+    classes = {kind: row.notice_class for kind, row in CATALOGUE.items()}
+    classes |= {p.notice.kind: p.notice_class for p in capped.values()}
+    found: dict[Where, list[Row[Any]]] = {}
+    for row in await _sent(connection, list(capped.values()), min(since.values())):
+        found.setdefault((row.merchant_id, row.address, row.channel), []).append(row)
+    return {
+        n: sum(
+            classes.get(row.kind) is p.notice_class
+            and row.notice_key != p.notice.key
+            and _aware(row.at) >= since[n]
+            for row in found.get((p.merchant.id, _address(p), p.channel), ())
+        )
+        for n, p in capped.items()
+    }
+
+
+async def _sent(
+    connection: AsyncConnection, proposals: Sequence[Proposal], since: datetime
+) -> list[Row[Any]]:
+    at = func.coalesce(col(MessageRow.settled_at), col(MessageRow.claimed_at)).label("at")
+    names = ("merchant_id", "address", "channel", "kind", "notice_key")
+    query: Select[Any] = select(*(col(getattr(MessageRow, name)) for name in names), at)
+    query = query.where(at >= since, col(MessageRow.status).in_(COUNTED))
+    addresses = {_address(proposal) for proposal in proposals}
+    return await _rows(
+        connection, _of_merchants(query, MessageRow, proposals), col(MessageRow.address), addresses
+    )
+
+
+def _midnight(proposal: Proposal) -> datetime:
+    zone = _zone(proposal) or proposal.merchant.zone
+    return moment(local_day(proposal.now, zone), Offset(0, time()), zone)
+
+
+async def _of_addresses(
+    connection: AsyncConnection, query: Select[Any], table: Any, proposals: Sequence[Proposal]
+) -> list[Row[Any]]:
+    addresses = {address for _, address, _ in map(_where, proposals) if address}
+    return await _rows(connection, _of_merchants(query, table, proposals), col(table.address), addresses)
+
+
+def _of_merchants(query: Select[Any], table: Any, proposals: Sequence[Proposal]) -> Select[Any]:
+    merchants = sorted({proposal.merchant.id for proposal in proposals})
+    return query.where(col(table.merchant_id).in_(merchants))
+
+
+async def _rows(
+    connection: AsyncConnection, query: Select[Any], column: Any, values: Iterable[str]
+) -> list[Row[Any]]:
+    """The rows whose column holds one of these, asked for in pieces."""
+    ordered, rows = sorted(values), []
+    for start in range(0, len(ordered), CHUNK):
+        piece = query.where(column.in_(ordered[start : start + CHUNK]))
+        rows += (await connection.execute(piece)).all()
+    return rows
+
+
+def _aware(instant: datetime) -> datetime:
+    """SQLite keeps no zone: what is kept is UTC."""
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)

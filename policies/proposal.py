@@ -1,0 +1,71 @@
+"""A message that wants to go, and all that is known of whom it goes to and from."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from models.agenda import Notice
+from models.consent import Consent
+from models.merchant import Merchant
+from models.notices import CATALOGUE, NoticeClass, Row
+from models.policy import ClassPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What was found, at the moment of sending, about one recipient on one channel for one class.
+
+    `suspended`, `suppressed`, `address_problem`: why, or empty where there is nothing of the kind.
+    `zone`: where the recipient's clock is known to stand; empty is the merchant's zone.
+    `sent_today`: messages of the class to this address since the recipient's midnight.
+    `quota_left`, `credits_left`: None where nothing is counted.
+    """
+
+    consent: Consent = Consent.NOT_ASKED
+    verified: bool = False
+    suspended: str = ""
+    suppressed: str = ""
+    address_problem: str = ""
+    zone: str = ""
+    sent_today: int = 0
+    quota_left: int | None = None
+    credits_left: Decimal | None = None
+    domestic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A message that wants to go: this notice, by this channel, at this moment (UTC).
+
+    `text`, `segments` and `notes`, the block that the merchant wrote into it, are known once it is rendered.
+    `row` is the catalogue's for the kind of notice, unless another is given.
+    """
+
+    notice: Notice
+    channel: str
+    merchant: Merchant
+    now: datetime
+    standing: Standing = Standing()
+    text: str = ""
+    segments: int = 0
+    notes: str = ""
+    row: Row | None = None
+
+    @property
+    def kind_row(self) -> Row:
+        """What the catalogue says of this kind of notice."""
+        return self.row or CATALOGUE[self.notice.kind]
+
+    @property
+    def notice_class(self) -> NoticeClass:
+        return self.kind_row.notice_class
+
+    @property
+    def class_policy(self) -> ClassPolicy:
+        """How the merchant treats this class."""
+        return self.merchant.gate.of(self.notice_class)
+
+    @property
+    def zone(self) -> str:
+        """Where the recipient's clock stands."""
+        return self.standing.zone or self.merchant.zone
