@@ -23,6 +23,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from intake import check_booking
 from models.agenda import Agenda, Report
 from models.booking import Booking, BookingState
 from models.booking_facts import BookingFact, BookingRequest
@@ -69,6 +70,11 @@ async def connect(**options: Any) -> Client:
     return await Client.connect(**{**config, **options}, data_converter=pydantic_data_converter)
 
 
+async def connect_to(address: str, namespace: str = "default") -> Client:
+    """A Temporal client of the plain server at that address, whatever the environment says."""
+    return await Client.connect(address, namespace=namespace, data_converter=pydantic_data_converter)
+
+
 async def _real_time(_: WorkflowHandle[Any, Any]) -> datetime:
     return datetime.now(UTC)
 
@@ -82,7 +88,11 @@ class Carillon:
         self._clock = clock
 
     async def start_booking(self, booking: Booking) -> Started:
-        """Begin the life of a booking. Starting the same one again, even after its end, changes nothing."""
+        """Begin the life of a booking. Starting the same one again, even after its end, changes nothing.
+
+        InputError names everything in the booking that cannot be.
+        """
+        booking = check_booking(booking)
         lifecycle = booking_workflow_id(booking.merchant_id, booking.booking_id)
         attributes = [
             SearchAttributePair(MERCHANT_ID, booking.merchant_id),
@@ -144,6 +154,14 @@ class Carillon:
                 raise await self._gone(handle, error) from None
         # It went to a worker that has just died; by now the server knows, and another one answers.
         return await handle.query(BookingWorkflow.agenda, rpc_timeout=ANSWER)
+
+    async def now(self, lifecycle: str) -> datetime:
+        """The lifecycle's own time: the real one, unless its clock was moved."""
+        handle = self.client.get_workflow_handle(lifecycle)
+        try:
+            return await self._clock(handle)
+        except RPCError as error:
+            raise await self._gone(handle, error) from None
 
     async def _gone(self, handle: WorkflowHandle[Any, Any], error: RPCError) -> Exception:
         """The error that a caller can act on, for one that Temporal gave."""

@@ -57,6 +57,15 @@ class Merchants:
         self._kept[merchant_id] = (time.monotonic(), merchant)
         return merchant
 
+    async def ids(self) -> list[str]:
+        """The ids of all merchants."""
+        async with reading(self._engine) as connection:
+            return list(
+                (
+                    await connection.execute(select(col(MerchantRow.id)).order_by(col(MerchantRow.id)))
+                ).scalars()
+            )
+
     async def apply(self, merchant: Merchant, now: datetime) -> bool:
         """Keep a merchant as it is given; answers whether that changed anything."""
         document = _merchant.dump_json(merchant).decode()

@@ -1,0 +1,1 @@
+"""The `carillon` command, one file a group."""

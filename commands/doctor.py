@@ -1,0 +1,160 @@
+"""`carillon doctor`: what is reachable, migrated, registered; and what to do about what is not."""
+
+import asyncio
+import os
+import platform
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
+from temporalio.client import Client
+
+from activities.merchants import Merchants
+from channels.base import Credentials
+from commands.failures import (
+    MISTAKE,
+    MISTAKES,
+    OUT_OF_REACH,
+    Finished,
+    Mistake,
+    OutOfReach,
+    talking_to_temporal,
+)
+from commands.output import say
+from commands.reach import VAR, Address, DataDir, Namespace, Reach
+from models.merchant import EmailProvider, Merchant, SmsProvider
+from workflows.lifecycle import SEARCH_ATTRIBUTES
+
+NEEDED = {
+    SmsProvider.TWSMS: ("TWSMS_USERNAME", "TWSMS_PASSWORD"),
+    SmsProvider.SMARTDOVE: ("SMARTDOVE_TOKEN",),
+    EmailProvider.SMTP: ("SMTP_HOST", "SMTP_FROM"),
+}
+"""What each provider must be told. Only whether it is there is ever shown."""
+STILL_THERE = timedelta(seconds=75)
+"""A worker asks for work once a minute at the least; the server remembers it for longer."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, what is wrong with it (nothing, if it is well), the mend, how grave."""
+
+    what: str
+    wrong: str = ""
+    mend: str = ""
+    status: int = 0
+
+
+def doctor(data_dir: DataDir = VAR, address: Address = None, namespace: Namespace = None) -> None:
+    """What is reachable, migrated and registered, and what to do about the rest."""
+    raise Finished(asyncio.run(_examine(Reach(data_dir, address, namespace))))
+
+
+async def _examine(reach: Reach) -> int:
+    worst = 0
+    for examine in (_python, _temporal, _database):
+        async for finding in examine(reach):
+            _show(finding)
+            worst = max(worst, finding.status)
+    say()
+    say("All is well." if worst == 0 else "Mend the lines marked with a cross, from the top.")
+    return worst
+
+
+def _show(finding: Finding) -> None:
+    if not finding.wrong:
+        say(("  ok  ", "green"), finding.what)
+        return
+    say(("  x   ", "bold red"), f"{finding.what}: {finding.wrong}")
+    if finding.mend:
+        say((f"      -> {finding.mend}", "cyan"))
+
+
+async def _python(_: Reach) -> AsyncIterator[Finding]:
+    yield Finding(f"Python {platform.python_version()} at {sys.executable}")
+
+
+async def _temporal(reach: Reach) -> AsyncIterator[Finding]:
+    where = f"Temporal at {reach.temporal_address}"
+    try:
+        client = await reach.temporal()
+        async with talking_to_temporal(reach.temporal_address):
+            request = DescribeNamespaceRequest(namespace=client.namespace)
+            await client.workflow_service.describe_namespace(request)
+            yield Finding(f"{where}, namespace {client.namespace}")
+            yield await _attributes(client)
+            yield await _worker(client, reach.settings.task_queue)
+    except (OutOfReach, Mistake) as error:
+        what, _, mend = str(error).partition(": ")
+        yield Finding(where, what, mend, OUT_OF_REACH)
+
+
+async def _attributes(client: Client) -> Finding:
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    known = (await client.operator_service.list_search_attributes(request)).custom_attributes
+    missing = [key for key in SEARCH_ATTRIBUTES if key.name not in known]
+    if not missing:
+        return Finding(f"search attributes {', '.join(key.name for key in SEARCH_ATTRIBUTES)}")
+    kinds = " ".join(
+        f"--name {key.name} --type {key.indexed_value_type.name.title().replace('_', '')}" for key in missing
+    )
+    command = f"temporal operator search-attribute create --namespace {client.namespace} {kinds}"
+    return Finding("search attributes", f"{len(missing)} are missing", command, MISTAKE)
+
+
+async def _worker(client: Client, task_queue: str) -> Finding:
+    kinds = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+    requests = [
+        DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
+        )
+        for kind in kinds
+    ]
+    answers = [await client.workflow_service.describe_task_queue(request) for request in requests]
+    fresh = datetime.now(UTC) - STILL_THERE
+    workers = min(
+        sum(poller.last_access_time.ToDatetime(UTC) > fresh for poller in answer.pollers)
+        for answer in answers
+    )
+    what = f"a worker on task queue {task_queue!r}"
+    if workers:
+        return Finding(f"{what} ({workers} at work)")
+    return Finding(what, "none is at work", "start `carillon up`, or `python -m worker`", OUT_OF_REACH)
+
+
+async def _database(reach: Reach) -> AsyncIterator[Finding]:
+    try:
+        async with reach.database() as engine:
+            known = Merchants(engine)
+            merchants = [await known.get(merchant_id) for merchant_id in await known.ids()]
+    except (OutOfReach, *MISTAKES) as error:
+        what, _, mend = str(error).partition(": ")
+        yield Finding("the database", what, mend, OUT_OF_REACH)
+        return
+    yield Finding("the database, migrated")
+    if not merchants:
+        yield Finding("merchants", "none is known", "`carillon merchant apply FILE`", MISTAKE)
+    for merchant in merchants:
+        yield _credentials(merchant, development=reach.development)
+
+
+def _credentials(merchant: Merchant, *, development: bool) -> Finding:
+    """Whether this environment holds what the merchant's providers need: the worker's may be another."""
+    credentials = Credentials(os.environ)
+    providers = (merchant.email_provider, merchant.sms.provider)
+    missing = [
+        f"CARILLON_{name}"
+        for provider in providers
+        for name in NEEDED.get(provider, ())
+        if not credentials.get(name, merchant.id) and not (development and provider is EmailProvider.SMTP)
+    ]
+    sms = "no SMS" if merchant.sms.provider is SmsProvider.OFF else f"SMS by {merchant.sms.provider}"
+    what = f"merchant {merchant.id}: email by {merchant.email_provider}, {sms}"
+    if not missing:
+        return Finding(what)
+    return Finding(what, f"{', '.join(missing)} not set here", "set them where the worker runs", MISTAKE)

@@ -1,0 +1,73 @@
+"""`carillon messages`: what was sent, to whom, by whom, and what came of it."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from activities.message_log import MessageLog
+from commands.output import STYLES, plain, print_json, say, table
+from commands.reach import VAR, AsJson, DataDir, Reach, lifecycle_id
+from models.agenda import Status
+from models.showing import utc_text
+
+LEFT_TO_PROGRAMS = ("id", "token")
+"""Columns that mean nothing outside."""
+
+
+def messages(
+    lifecycle: Annotated[str | None, typer.Option(help="Only of this lifecycle.", metavar="ID")] = None,
+    merchant: Annotated[str | None, typer.Option(help="Only of this merchant.", metavar="ID")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 200,
+    as_json: AsJson = False,
+    data_dir: DataDir = VAR,
+) -> None:
+    """The message history, the newest first."""
+    only = {"lifecycle": lifecycle_id(lifecycle) if lifecycle else "", "merchant_id": merchant or ""}
+    rows = asyncio.run(_messages(Reach(data_dir), only, limit))
+    if as_json:
+        print_json([_document(row) for row in rows])
+    elif rows:
+        heads = ("settled (UTC)", "notice", "to", "by", "what came of it", "lifecycle")
+        table("Messages", heads, map(_row, rows))
+    else:
+        say("No message yet.")
+
+
+async def _messages(reach: Reach, only: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
+    async with reach.database() as engine:
+        return await MessageLog(engine).messages(
+            lifecycle=only["lifecycle"], merchant_id=only["merchant_id"], limit=limit
+        )
+
+
+def _document(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in row.items() if name not in LEFT_TO_PROGRAMS}
+
+
+def _plain(value: Any) -> Any:
+    return utc_text(_aware(value)) if isinstance(value, datetime) else value
+
+
+def _aware(instant: datetime) -> datetime:
+    """SQLite keeps no zone: what is in the log is UTC."""
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+
+
+def _row(row: Mapping[str, Any]) -> tuple[str | Text, ...]:
+    settled = row["settled_at"]
+    status = row["status"]
+    came = Text(status, style=STYLES[Status(status)] if status in list(Status) else "dim")
+    came.append(f": {row['reason']}" if row["reason"] else "")
+    came.append(" (may have arrived twice)" if row["doubtful"] else "")
+    return (
+        f"{_aware(settled):%Y-%m-%d %H:%M:%S}" if settled else "",
+        plain(row["kind"]),
+        f"{row['recipient']} <{row['address']}>" if row["address"] else row["recipient"],
+        " / ".join(filter(None, (row["channel"], row["provider"]))),
+        came,
+        row["lifecycle"],
+    )

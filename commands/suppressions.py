@@ -1,0 +1,114 @@
+"""`carillon suppressions`: addresses that are not written to any more."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from activities.consents import Consents
+from activities.merchants import Merchants
+from commands.failures import Mistake
+from commands.output import print_json, say, table
+from commands.reach import VAR, AsJson, DataDir, Reach
+from models.channels import EMAIL, SMS
+from models.consent import Suppression
+from models.showing import utc_text
+
+suppressions_app = typer.Typer(
+    no_args_is_help=True, help="Addresses that are not written to any more, and why."
+)
+
+MerchantId = Annotated[str, typer.Argument(help="The merchant's id.", metavar="MERCHANT")]
+TheAddress = Annotated[
+    str, typer.Argument(help="An email address, or a number as +886912345678.", metavar="ADDRESS")
+]
+Channel = Annotated[
+    str | None, typer.Option(help="By which channel.  [default: email or sms, by the address]")
+]
+
+
+@suppressions_app.command("list")
+def list_(
+    merchant: Annotated[str | None, typer.Option(help="Only of this merchant.", metavar="ID")] = None,
+    lifted: Annotated[bool, typer.Option("--lifted", help="Those that were lifted, too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 200,
+    as_json: AsJson = False,
+    data_dir: DataDir = VAR,
+) -> None:
+    """The suppressed addresses, the newest first."""
+    rows = asyncio.run(_list(Reach(data_dir), merchant or "", limit, lifted=lifted))
+    if as_json:
+        print_json([{name: _plain(value) for name, value in row.items()} for row in rows])
+    elif rows:
+        table("Suppressed", ("since (UTC)", "merchant", "address", "by", "why", "told by"), map(_row, rows))
+    else:
+        say("No address is suppressed.")
+
+
+@suppressions_app.command()
+def add(
+    merchant: MerchantId,
+    address: TheAddress,
+    reason: Annotated[str, typer.Option(help="Why, in words.")] = "asked not to be written to",
+    channel: Channel = None,
+    data_dir: DataDir = VAR,
+) -> None:
+    """Write to an address no more, in no class of notice."""
+    by = channel or _channel(address)
+    suppression = Suppression(merchant, by, address, reason, "carillon suppressions", datetime.now(UTC))
+    asyncio.run(_add(Reach(data_dir), suppression))
+    say((address, "bold"), f" gets nothing by {by} any more")
+
+
+@suppressions_app.command()
+def lift(merchant: MerchantId, address: TheAddress, channel: Channel = None, data_dir: DataDir = VAR) -> None:
+    """Write to an address again."""
+    by = channel or _channel(address)
+    if not asyncio.run(_lift(Reach(data_dir), merchant, by, address)):
+        raise Mistake(
+            f"{address} is not suppressed for {by} of merchant {merchant!r}: see `carillon suppressions list`"
+        )
+    say((address, "bold"), f" is written to by {by} again")
+
+
+async def _list(reach: Reach, merchant_id: str, limit: int, *, lifted: bool) -> list[dict[str, Any]]:
+    async with reach.database() as engine:
+        return await Consents(engine).suppressions(merchant_id=merchant_id, lifted=lifted, limit=limit)
+
+
+async def _add(reach: Reach, suppression: Suppression) -> None:
+    async with reach.database() as engine:
+        await Merchants(engine).get(suppression.merchant_id)
+        await Consents(engine).suppress([suppression])
+
+
+async def _lift(reach: Reach, merchant_id: str, channel: str, address: str) -> bool:
+    async with reach.database() as engine:
+        await Merchants(engine).get(merchant_id)
+        return await Consents(engine).lift(merchant_id, channel, address, datetime.now(UTC))
+
+
+def _channel(address: str) -> str:
+    if "@" in address:
+        return EMAIL
+    if address.startswith("+"):
+        return SMS
+    raise Mistake(f"{address!r} is neither an email address nor a number such as +886912345678")
+
+
+def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    why = row["reason"] + (f" (lifted {_utc(row['lifted_at'])})" if row["lifted_at"] else "")
+    return _utc(row["at"]), row["merchant_id"], row["address"], row["channel"], why, row["source"]
+
+
+def _utc(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M}"
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    # SQLite keeps no zone: what is kept is UTC.
+    return utc_text(value if value.tzinfo is not None else value.replace(tzinfo=UTC))

@@ -1,0 +1,1 @@
+"""The development stack: everything that Carillon needs, on one machine and in one folder."""

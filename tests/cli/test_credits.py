@@ -1,0 +1,133 @@
+"""`credits` and `quota`: what a merchant has left, and how it gets more."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from activities.database import migrate, open_database
+from activities.merchants import Merchants
+from cli import run
+from intake import InputError, read_merchant
+from models.merchant import Branch
+from tests.requirements import requirement
+from tests.shops import COUNTED, NOW, PAYING
+
+SHOP = replace(PAYING, quota=COUNTED.quota, branches=(Branch("west", "West End", zone="Europe/Paris"),))
+
+
+@pytest.fixture(autouse=True)
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database with one merchant who pays with points; the commands find it."""
+    url = f"sqlite:///{tmp_path / 'carillon.db'}"
+    monkeypatch.setenv("CARILLON_DATABASE_URL", url)
+    asyncio.run(_filled(url))
+
+
+async def _filled(url: str) -> None:
+    await migrate(url)
+    engine = open_database(url)
+    await Merchants(engine).apply(SHOP, NOW)
+    await engine.dispose()
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    """What a command answers a program."""
+    assert run([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@requirement("WACA-25", "WACA-27", "WACA-29a")
+def test_points_are_bought_converted_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reference told twice counts once; below 100 messages the banner shows."""
+    for _ in range(2):
+        told(capsys, "credits", "topup", "lumi", "200", "--reference", "order 7", "--note", "invoice 3")
+    assert told(capsys, "credits", "convert", "lumi", "84.9")["sendable_domestic"] == 99
+    found = told(capsys, "credits", "show", "lumi")
+    assert (found["sms_points"], found["shop_points"]) == ("84.9", "115.1")
+    assert "enough for 99 domestic messages" in found["banner"]
+    kinds = [(entry["pool"], entry["kind"], entry["points"]) for entry in found["entries"]]
+    assert sorted(kinds) == [
+        ("shop", "convert_out", "-84.9"),
+        ("shop", "topup", "200"),
+        ("sms", "convert_in", "84.9"),
+    ]
+    assert run(["credits", "show", "lumi"]) == 0
+    shown = capsys.readouterr()
+    assert "84.9 SMS points: 99 domestic messages" in shown.out
+    assert "invoice 3" in shown.out
+    assert "run low" in shown.err
+    assert told(capsys, "credits", "topup", "lumi", "1", "--pool", "sms")["banner"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("credits", "topup", "lumi", "ten"), "points: 'ten' is no number: write one such as"),
+        (("credits", "topup", "lumi", "0"), "points: 0 is not more than nothing: write a number above 0"),
+        (("credits", "topup", "lumi", "0.0001"), "points: 0.0001 is finer than a thousandth: write at most"),
+        (("credits", "convert", "lumi", "5"), "points: 5 are more than the 0 points of the shop: top up"),
+        (
+            ("credits", "topup", "lumi", "5", "--reference", " "),
+            "reference: ' ' cannot be one: write 1 to 100",
+        ),
+        (("credits", "show", "nobody"), "merchant 'nobody' is not known: add it with"),
+        (("quota", "topup", "lumi", "0"), "messages: 0 adds nothing: write a whole number of 1 or more"),
+        (
+            ("quota", "topup", "lumi", "5", "--branch", "east"),
+            "branch: 'east' is not known: merchant 'lumi' has",
+        ),
+        (
+            ("quota", "show", "lumi", "--month", "2026-13"),
+            "month: '2026-13' is no month: write it as 2026-03",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_field_and_the_mend(
+    arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing is booked."""
+    assert run(arguments) == 1
+    assert complaint in capsys.readouterr().err
+
+
+@requirement("LS-20", "LS-22")
+def test_used_and_left_are_shown_with_whether_one_more_group_fits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By branch; more is bought for one of them."""
+    bought = ("quota", "topup", "lumi", "500", "--branch", "west", "--month", "2026-03")
+    assert told(capsys, *bought)["left"] == 1500
+    (west,) = told(capsys, "quota", "show", "lumi", "--month", "2026-03", "--group", "1501")
+    assert (west["branch_id"], west["allowance"], west["topup"], west["used"]) == ("west", 1000, 500, 0)
+    assert (west["left"], west["fits"]) == (1500, False)
+    assert run(["quota", "show", "lumi", "--month", "2026-03", "--group", "1500"]) == 0
+    assert "yes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("policy", "complaint"),
+    [
+        ({"credits": {"price": {"domestic": 0}}}, "credits.price.domestic"),
+        ({"credits": {"price": {"foreign": "0.0001"}}}, "credits.price.foreign"),
+        ({"credits": {"email_below": -1}}, "credits.email_below"),
+        ({"quota": {"monthly": -1}}, "quota.monthly"),
+    ],
+)
+def test_a_merchant_file_with_impossible_numbers_is_refused(policy: dict[str, Any], complaint: str) -> None:
+    """Each with the field that it is in."""
+    file = {
+        "id": "lumi",
+        "name": "Lumi",
+        "zone": "Asia/Taipei",
+        "locale": "en",
+        "country": "TW",
+        "currency": "TWD",
+    }
+    with pytest.raises(InputError, match=complaint):
+        read_merchant(file | policy)
+    read = read_merchant(file | {"credits": {"enabled": True, "price": {"domestic": "0.9"}}})
+    assert (read.credits.enabled, str(read.credits.price.domestic)) == (True, "0.9")

@@ -1,0 +1,116 @@
+"""`explain`, `suppressions`, `merchant suspend`: why nothing left, and who may be written to."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from activities.database import migrate, open_database, writing
+from activities.merchants import Merchants
+from cli import run
+from models.tables.messages import MessageRow
+from tests.proposals import SHOP
+from tests.requirements import requirement
+
+NOW = datetime(2026, 3, 3, 4, tzinfo=UTC)
+KEY = "booking:lumi:b1/order_placed/ada"
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database with one merchant and one refused message; the commands find it."""
+    url = f"sqlite:///{tmp_path / 'carillon.db'}"
+    monkeypatch.setenv("CARILLON_DATABASE_URL", url)
+    asyncio.run(_filled(url))
+    return url
+
+
+async def _filled(url: str) -> None:
+    await migrate(url)
+    engine = open_database(url)
+    await Merchants(engine).apply(SHOP, NOW)
+    message = {
+        "notice_key": KEY, "channel": "sms", "merchant_id": "lumi", "lifecycle": "booking:lumi:b1",
+        "kind": "order_placed", "role": "booker", "recipient": "Ada", "address": "+886912345678",
+        "locale": "", "subject": "", "text": "", "segments": 0, "status": "refused", "provider": "",
+        "provider_id": "",
+        "reason": "automatic SMS is barred for a business that sells alcohol in Canada", "rule": "trade_ban",
+        "policy_version": "2026-11", "doubtful": False, "attempts": 0, "token": "", "due": NOW,
+        "not_after": NOW, "settled_at": NOW,
+    }  # fmt: skip
+    async with writing(engine) as connection:
+        await connection.execute(insert(MessageRow).values(**message))
+    await engine.dispose()
+
+
+@requirement("LS-41", "LS-42")
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("named", ["1", KEY])
+def test_a_refused_message_is_explained_in_a_sentence(named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By its number or its key."""
+    assert run(["explain", named]) == 0
+    assert capsys.readouterr().out == (
+        "order placed to Ada, sms: Not sent: "
+        "automatic SMS is barred for a business that sells alcohol in Canada "
+        "(rule trade_ban, policy 2026-11).\n"
+    )
+    assert run(["explain", named, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["rule"], found["policy_version"]) == ("trade_ban", "2026-11")
+
+
+@pytest.mark.usefixtures("database")
+def test_a_message_that_is_not_there_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    """With where to look."""
+    assert run(["explain", "nothing"]) == 1
+    assert "carillon messages" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("database")
+def test_an_address_is_suppressed_listed_and_lifted(capsys: pytest.CaptureFixture[str]) -> None:
+    """The channel is told by the address; what was lifted is kept."""
+    assert run(["suppressions", "add", "lumi", "Ada@Example.com", "--reason", "wrote to us"]) == 0
+    assert run(["suppressions", "add", "lumi", "+886912345678"]) == 0
+    capsys.readouterr()
+    assert run(["suppressions", "list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {(row["channel"], row["address"]) for row in rows} == {
+        ("email", "ada@example.com"),
+        ("sms", "+886912345678"),
+    }
+    assert run(["suppressions", "lift", "lumi", "ada@example.com"]) == 0
+    assert run(["suppressions", "lift", "lumi", "ada@example.com"]) == 1
+    capsys.readouterr()
+    assert run(["suppressions", "list"]) == 0
+    assert "ada@example.com" not in capsys.readouterr().out
+    assert run(["suppressions", "list", "--lifted", "--merchant", "lumi"]) == 0
+    assert "wrote to us (lifted" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["suppressions", "add", "lumi", "nowhere"],
+        ["suppressions", "add", "nobody", "ada@example.com"],
+        ["merchant", "suspend", "nobody", "--reason", "complaints"],
+        ["merchant", "resume", "lumi"],
+    ],
+)
+def test_what_cannot_be_meant_is_a_mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """No address, no such merchant, nothing to resume."""
+    assert run(arguments) == 1
+    assert capsys.readouterr().err
+
+
+@requirement("CRES-04")
+@pytest.mark.usefixtures("database")
+def test_a_merchant_is_suspended_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    """By default for SMS and LINE notification messages, as the operator would."""
+    assert run(["merchant", "suspend", "lumi", "--reason", "complaints"]) == 0
+    assert "SMS and LINE notification messages" in capsys.readouterr().out
+    assert run(["merchant", "resume", "lumi", "--channels", "email"]) == 1
+    assert run(["merchant", "resume", "lumi"]) == 0
