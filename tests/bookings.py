@@ -133,6 +133,7 @@ class Life:
             return
         for notice in self.agenda.owed:
             if notice.due <= self.now:
+                assert notice.key not in self.state.settled, "one key is settled once"
                 status = Status.SENT if self.now <= notice.not_after else Status.MISSED
                 outcomes = tuple(ChannelOutcome(channel, status, self.now) for channel in notice.channels)
                 self.state = replace(self.state, done=(*self.state.done, Done(notice, outcomes)))

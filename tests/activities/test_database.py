@@ -20,7 +20,7 @@ async def test_the_migrations_make_exactly_the_tables_of_the_models(engine: Asyn
     """Nothing is in the one that is not in the other."""
 
     def differences(connection: Connection) -> list[object]:
-        return compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
+        return list(compare_metadata(MigrationContext.configure(connection), SQLModel.metadata))
 
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []

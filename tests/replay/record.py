@@ -25,8 +25,9 @@ from models.booking_facts import (
 )
 from models.merchant import PaymentMethod
 from models.people import Person
-from temporal_server import SEARCH_ATTRIBUTES, dynamic_config_arguments, server_program
+from temporal_server import dynamic_config_arguments, server_program
 from tests.world import ADA, BO, CY, World, a_world, booking, service
+from workflows.lifecycle import SEARCH_ATTRIBUTES
 
 HISTORIES = Path(__file__).resolve().parent.parent / "histories" / "booking"
 PARTNER = Person("Dee", "dee@example.com", "", "en", id="dee")

@@ -14,6 +14,7 @@ from models.booking_facts import (
     PaymentReceived,
     Refunded,
     begin,
+    record,
 )
 from models.merchant import BookingPolicy, PaymentMethod
 from models.notices import Kind
@@ -251,6 +252,34 @@ def test_a_failed_order_waits_three_days_for_a_payment_that_was_in_time() -> Non
 
 
 @requirement("WACA-31")
+def test_what_happened_before_the_deadline_is_judged_as_of_then() -> None:
+    """Told at once after an outage over the deadline: the acceptance was in time, the payment was not."""
+    state, now = begin(booking(by=PaymentMethod.ATM), shop()), clock("2026-03-05 09:00")
+    state, verdict = record(state, Accepted(event_id="e1", at=clock("2026-03-04 12:00")), now)
+    assert verdict.taken
+    state, verdict = record(state, PaymentReceived(event_id="e2", at=clock("2026-03-05 08:00")), now)
+    assert not verdict.taken
+    assert state.order is OrderStatus.FAILED
+
+
+@requirement("WACA-31")
+def test_a_restored_order_lives_on_until_its_session_is_over() -> None:
+    """The three days of its failure are forgotten."""
+    life = Life(booking(by=PaymentMethod.CARD)).take(DECLINED).take(PAID)
+    assert not life.until("2026-03-20 14:59:59").agenda.over
+    assert life.until("2026-03-20 15:00").agenda.over
+
+
+@requirement("WACA-13")
+def test_a_reminder_that_is_still_owed_keeps_the_booking_alive() -> None:
+    """A service on day N+1 at eight, a bank transfer reminded at ten."""
+    life = Life(booking(service("s1", "2026-03-03 08:00", BEN))).until("2026-03-03 09:59:59")
+    assert not life.agenda.over
+    assert life.until("2026-03-03 10:00").sent(Kind.PAYMENT_REMINDER) == ["anna"]
+    assert life.agenda.over
+
+
+@requirement("WACA-31")
 def test_an_order_lives_until_its_deadline_though_its_session_is_over_before() -> None:
     """A service on day N+1, paid for by ATM until N+2: the failure and the payment are still told."""
     tomorrow = service("s1", "2026-03-03 08:00", BEN)
@@ -323,6 +352,7 @@ def test_before_payment_the_customer_cancels(told: Cancelled | Cancel) -> None:
     assert (life.state.order, life.state.payment) == (OrderStatus.CANCELLED, PaymentStatus.UNPAID)
     (done,) = life.settled(Kind.ORDER_CANCELLED)
     assert (done.notice.recipient, done.notice.channels) == (ANNA, ("email", "sms"))
+    assert done.notice.not_after == clock("2026-03-20 14:00")  # who does not know would come
     assert life.why_not(Kind.PAYMENT_REMINDER) == [Reason.ORDER_CANCELLED]
     assert life.agenda.over
 
@@ -345,6 +375,15 @@ def test_a_refund_cancels_the_order() -> None:
     assert (life.state.order, life.state.payment) == (OrderStatus.CANCELLED, PaymentStatus.REFUNDED)
     assert life.sent(Kind.ORDER_CANCELLED) == ["anna"]
     assert life.agenda.over
+
+
+@requirement("WACA-12", "WACA-34")
+def test_a_payment_that_nobody_heard_of_is_not_told_after_its_refund() -> None:
+    """Nor is the order that is off: only that it is cancelled."""
+    life = Life(booking(), held=True).take(PAID).take(REFUNDED, "2026-03-02 12:00")
+    assert life.why_not(Kind.PAYMENT_RECEIVED) == [Reason.ORDER_CANCELLED]
+    assert life.why_not(Kind.ORDER_PLACED) == [Reason.ORDER_CANCELLED]
+    assert [notice.kind for notice in life.agenda.owed] == [Kind.ORDER_CANCELLED]
 
 
 @requirement("WACA-34")

@@ -130,6 +130,19 @@ def test_a_whole_life_tells_every_stage_to_who_needs_it() -> None:
     ]
 
 
+@requirement("WACA-01")
+def test_a_booking_is_over_when_the_last_of_its_sessions_that_are_on_is_over() -> None:
+    """Whatever their order in the list; a cancelled one is not waited for."""
+    first, last = service("s1", "2026-03-21 14:00", BEN), service("s2", "2026-03-20 14:00", BEN)
+    whole = Life(booking(first, last)).until("2026-03-21 14:59:59")
+    assert not whole.agenda.over
+    assert whole.agenda.next_moment == clock("2026-03-21 15:00")
+    assert whole.until("2026-03-21 15:00").agenda.over
+    part = Life(booking(first, last)).take(Cancelled(event_id="", services=("s1",)))
+    assert not part.until("2026-03-20 14:59:59").agenda.over
+    assert part.until("2026-03-20 15:00").agenda.over
+
+
 @requirement("WACA-07")
 @pytest.mark.parametrize(
     ("told", "order", "payment"),
@@ -227,10 +240,11 @@ def test_what_is_so_already_is_no_news_under_another_event_id_too(
     for fact in before:
         life.take(fact)
     agenda = life.agenda
-    verdict = life.tell(told)
+    verdict = life.tell(replace(told, event_id="again"))
     assert (verdict.taken, verdict.known) == (False, True)
     assert verdict.reason
     assert replace(life.agenda, not_taken=agenda.not_taken) == agenda
+    assert "again" in life.state.seen
 
 
 @requirement("WACA-07")
@@ -408,6 +422,9 @@ def test_the_agenda_is_in_the_order_of_its_moments_and_names_its_lifecycle() -> 
     assert agenda.zone == "Asia/Taipei"
     assert agenda.key(agenda.owed[0].key) == agenda.owed[0]
     assert agenda.key("no such key") is None
+    assert dues[0] == life.now  # due now, and held up
+    assert agenda.next_moment is not None
+    assert agenda.next_moment > life.now
 
 
 def test_nothing_is_decided_before_the_rules_are_read() -> None:
@@ -435,6 +452,39 @@ def test_the_rehearsal_plays_a_life_as_it_would_be_lived() -> None:
     at_the_end = rehearse(booking(), shop(), facts, clock("2026-04-01 00:00"))
     assert (at_the_end.stage, at_the_end.over) == (OrderStatus.CANCELLED, True)
     assert all(done.status is Status.SENT for done in at_the_end.done)
+
+
+@requirement("WACA-36")
+def test_a_rehearsal_does_not_send_into_a_time_when_the_order_had_failed() -> None:
+    """Restored when the visit's moment was long past: the pre-visit notice is missed, as in the real life."""
+    facts: list[AnyBookingFact] = [
+        Accepted(event_id="e1", at=clock("2026-03-02 10:00")),
+        PaymentFailed(event_id="e2", at=clock("2026-03-17 10:00")),
+        PaymentReceived(event_id="e3", at=clock("2026-03-19 15:00")),
+    ]
+    life = Life(booking(by=CARD))
+    for fact in facts:
+        life.take(fact, fact.at)
+    rehearsed = rehearse(booking(by=CARD), shop(), facts, life.now)
+    assert [done.status for done in life.settled(Kind.PRE_VISIT)] == [Status.MISSED]
+    assert [(d.notice.kind, d.status) for d in rehearsed.done] == [
+        (d.notice.kind, d.status) for d in life.state.done
+    ]
+
+
+@requirement("WACA-36")
+def test_a_rehearsal_sends_what_falls_due_at_its_last_moment() -> None:
+    """Accepted with exactly a day left."""
+    acceptance = Accepted(event_id="e1", at=clock("2026-03-19 14:00"))
+    rehearsed = rehearse(booking(), shop(), [acceptance], clock("2026-03-20 15:00"))
+    assert [d.status for d in rehearsed.done if d.notice.kind is Kind.PRE_VISIT] == [Status.SENT]
+
+
+def test_a_rehearsal_before_the_order_has_sent_nothing() -> None:
+    """Asked about a moment before the order, everything is still to come."""
+    agenda = rehearse(booking(), shop(), [], clock("2026-03-01 00:00"))
+    assert agenda.done == ()
+    assert agenda.owed[0].kind is Kind.ORDER_PLACED
 
 
 def test_a_rehearsal_without_facts_shows_what_the_calendar_does() -> None:

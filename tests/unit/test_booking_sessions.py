@@ -15,10 +15,12 @@ from models.booking_facts import (
     Assigned,
     Cancelled,
     ChangeParticipant,
+    PaymentFailed,
     PaymentReceived,
     Refunded,
     Reschedule,
 )
+from models.merchant import PaymentMethod
 from models.notices import Kind
 from models.people import Person
 from tests.bookings import ANNA, BEN, CHLOE, DORA, EMIL, TAIPEI, Life, booking, clock, people, service
@@ -26,6 +28,7 @@ from tests.requirements import requirement
 
 PAID = PaymentReceived(event_id="")
 REFUNDED = Refunded(event_id="")
+DECLINED = PaymentFailed(event_id="")
 
 
 def accepted(*services: str) -> Accepted:
@@ -98,6 +101,13 @@ def test_acceptance_does_not_wait_for_the_payment() -> None:
 
 
 @requirement("WACA-15")
+def test_a_service_named_twice_is_accepted_once() -> None:
+    """And stands once on the voucher."""
+    life = two_sessions().take(accepted("s1", "s1"))
+    assert [done.notice.about for done in life.settled(Kind.VOUCHER)] == [("s1",)]
+
+
+@requirement("WACA-15")
 def test_accepted_twice_is_no_news() -> None:
     """Neither a second voucher nor a changed one."""
     life = two_sessions().take(accepted())
@@ -113,6 +123,8 @@ def test_a_voucher_for_a_session_that_has_begun_is_left_out() -> None:
     life.take(accepted(), "2026-03-02 14:00:01")
     assert life.settled(Kind.VOUCHER) == []
     assert life.why_not(Kind.VOUCHER) == [Reason.KNOWN_TOO_LATE]
+    in_its_first_second = Life(booking(service("s1", "2026-03-02 14:00", BEN)))
+    assert in_its_first_second.take(accepted(), "2026-03-02 14:00").sent(Kind.VOUCHER) == ["ben"]
 
 
 @requirement("WACA-10")
@@ -201,6 +213,40 @@ def test_cancelling_the_order_tells_the_booker_and_who_holds_a_voucher() -> None
     assert life.agenda.over
 
 
+@requirement("WACA-16")
+@pytest.mark.parametrize(
+    ("told", "revisions"),
+    [
+        ([], (0, 0)),
+        ([accepted()], (0, 0)),
+        ([moved("s1", "2026-03-27 16:00")], (1, 0)),
+        ([accepted(), moved("s1", "2026-03-27 16:00")], (1, 0)),
+        ([accepted(), moved("s1", "2026-03-27 16:00"), moved("s1", "2026-03-28 16:00")], (2, 0)),
+        ([changed("s1", "ben", CHLOE)], (0, 0)),  # nobody has it in a calendar yet
+        ([accepted(), changed("s1", "ben", CHLOE)], (1, 0)),
+        ([accepted(), cancelled("s2")], (0, 1)),
+        ([accepted(), cancelled()], (1, 1)),
+        ([accepted("s1"), DECLINED], (1, 0)),
+        ([accepted("s1"), DECLINED, PAID], (2, 0)),
+        ([accepted(), assigned("s1")], (0, 0)),
+    ],
+)
+def test_each_change_that_a_calendar_must_see_has_a_higher_number(
+    told: list[AnyBookingFact], revisions: tuple[int, int]
+) -> None:
+    """The number of a calendar's entry rises with each, and with nothing else."""
+    life = Life(
+        booking(
+            service("s1", "2026-03-20 14:00", BEN),
+            service("s2", "2026-03-21 14:00", BEN),
+            by=PaymentMethod.CARD,
+        )
+    )
+    for fact in told:
+        life.take(fact)
+    assert tuple(session.revision for session in life.state.sessions) == revisions
+
+
 @requirement("WACA-15", "WACA-18")
 def test_what_has_become_pointless_before_it_went_is_left_out() -> None:
     """Cancelled while the provider was down: no voucher and no assignment for a session that is off."""
@@ -212,6 +258,17 @@ def test_what_has_become_pointless_before_it_went_is_left_out() -> None:
     life.take(cancelled("s1"))
     assert life.why_not(Kind.ORDER_PLACED) == [Reason.ORDER_CANCELLED]
     assert people(life.owed(Kind.ORDER_CANCELLED)) == ["anna"]
+
+
+@requirement("WACA-15", "WACA-18")
+def test_who_was_replaced_before_they_heard_of_it_is_not_told() -> None:
+    """Ben's voucher and Dora's assignment are left out; Chloe and Emil hear."""
+    life = Life(booking(), held=True).take(accepted()).take(assigned("s1", DORA))
+    life.take(changed("s1", "ben", CHLOE)).take(assigned("s1", EMIL))
+    assert life.owed(Kind.VOUCHER) == []
+    assert life.why_not(Kind.VOUCHER) == [Reason.REPLACED]
+    assert people(life.owed(Kind.SERVICE_ASSIGNMENT)) == ["emil"]
+    assert life.why_not(Kind.SERVICE_ASSIGNMENT) == [Reason.REPLACED]
 
 
 @requirement("WACA-16")
@@ -363,6 +420,7 @@ def test_a_new_participant_gets_the_pre_visit_notice_that_the_others_had() -> No
     assert life.sent(Kind.PRE_VISIT) == ["ben", "ben", "chloe"]
     life.take(changed("s2", "ben", EMIL), "2026-03-20 13:00")
     assert life.sent(Kind.PRE_VISIT) == ["ben", "ben", "chloe", "emil"]
+    assert life.settled(Kind.PRE_VISIT)[-1].notice.due == clock("2026-03-20 13:00")
 
 
 @requirement("WACA-18")
@@ -409,7 +467,10 @@ def test_another_partner_is_told_and_the_same_one_is_no_news() -> None:
         (accepted("s2"), "'s2' is cancelled"),
         (assigned("s9"), "'s1', 's2'"),
         (assigned("s1", Person("")), "partner"),
+        (cancelled("s1", "s2"), "'s2' is cancelled"),
+        (cancelled("s2", "s9"), "'s2' is cancelled"),
         (moved("s1", "2026-03-01 09:00"), "past"),
+        (moved("s1", "2026-03-02 09:30"), "past"),
         (replace(moved("s1", "2026-03-30 14:00"), ends_at=clock("2026-03-30 14:00")), "ends_at"),
         (moved("s2", "2026-03-30 14:00"), "'s2' is cancelled"),
         (changed("s1", "nobody", EMIL), "'ben'"),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from icalendar import Calendar
@@ -40,9 +41,9 @@ def reasons(agenda: Agenda, kind: Kind) -> set[Reason]:
     return {left.reason for left in agenda.left_out if left.kind is kind}
 
 
-def calendars(mail: EmailMessage) -> list[Calendar]:
+def calendars(mail: EmailMessage) -> list[Any]:
     parts = [part for part in mail.walk() if part.get_content_type() == "text/calendar"]
-    return [Calendar.from_ical(part.get_payload(decode=True)) for part in parts]
+    return [Calendar.from_ical(part.get_content()) for part in parts]
 
 
 def placed(done: Done) -> bool:

@@ -1,13 +1,15 @@
 """A long life does not grow a long history: it goes on in a new run, with all it knows."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from models.booking_facts import Accepted, PaymentReceived, Reschedule
-from temporal_server import SEARCH_ATTRIBUTES, dynamic_config_arguments, server_program
-from tests.world import ADA, a_world, booking, service, timedelta
+from temporal_server import dynamic_config_arguments, server_program
+from tests.world import ADA, a_world, booking, service
+from workflows.lifecycle import SEARCH_ATTRIBUTES
 
 
 async def test_a_booking_that_is_moved_many_times_goes_on_in_new_runs(tmp_path: Path) -> None:
