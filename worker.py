@@ -25,9 +25,12 @@ from temporalio.worker import (
 
 from activities.database import migrate, open_database
 from activities.delivery import Deliveries
+from activities.handing_over import HandingOver
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
+from activities.pipeline import Pipeline
 from activities.rendering import Renderer
+from activities.standing import Standings
 from channels.base import Channel
 from channels.registry import Channels
 from client import connect
@@ -64,7 +67,9 @@ async def running_worker(
         channels = Channels.from_environment(settings.environment, extra=extra_channels, write=write)
         stack.push_async_callback(channels.close)
         merchants = Merchants(engine)
-        deliveries = Deliveries(MessageLog(engine), merchants, Renderer(), channels)
+        log = MessageLog(engine)
+        pipeline = Pipeline(log, Standings(engine), Renderer(), HandingOver(log, channels))
+        deliveries = Deliveries(log, merchants, pipeline)
         worker = Worker(
             _with_shared_readers(client),
             task_queue=settings.task_queue,

@@ -1,182 +1,207 @@
 """The claim: who may send a message, and what came of it. One row per notice and channel, ever."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlmodel import col
 
+from activities.batch import Batch
+from activities.consents import Consents
 from activities.database import reading, writing
-from models.agenda import ChannelOutcome, Delivery, Status
-from models.tables.messages import MessageRow, MessageStatus
+from activities.ledger import Short, lock, refund, reserve
+from activities.message_rows import (
+    MESSAGES,
+    ON_THE_WAY,
+    THEIRS,
+    Asked,
+    Claim,
+    Closing,
+    Left,
+    Place,
+    claim_on,
+    closed_columns,
+    closed_outcome,
+    held_by,
+    holder,
+    left_columns,
+    locked,
+    new_row,
+    outcome_of,
+    suppression,
+)
+from models.agenda import ChannelOutcome, Status
+from models.channels import SMS
+from models.ids import message_reference
+from models.tables.messages import MessageStatus
 
-ON_THE_WAY = (MessageStatus.WAITING, MessageStatus.CLAIMED)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The right to send a message once, held by `token`.
-
-    `doubtful`: an earlier attempt may have handed it over. `outcome` is set when it is settled already:
-    then there is nothing to send.
-    """
-
-    key: str
-    channel: str
-    token: str
-    doubtful: bool = False
-    outcome: ChannelOutcome | None = None
+__all__ = ["Asked", "Claim", "Closing", "Left", "MessageLog"]
 
 
 class MessageLog:
-    """The message log of all merchants."""
+    """The message log of all merchants. Everything takes a page; one message is a page of one.
+
+    In a transaction message rows are locked first, in the order of their keys, and ledgers after them, so
+    that nobody waits in a ring.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
-
-    async def claim(
-        self, delivery: Delivery[Any], channel: str, token: str, now: datetime, said: Mapping[str, Any]
-    ) -> Claim:
-        """Take a message for sending. `said` are the columns that tell what it says.
-
-        A claim left by an attempt that died is taken over and marked doubtful: it may have been sent.
-        """
-        key = delivery.notice.key
-        values = {**_identity(delivery, channel), **said}
-        held = {"status": MessageStatus.CLAIMED, "token": token, "claimed_at": now}
-        async with writing(self._engine) as connection:
-            if await self._insert_new(connection, {**values, **held, "attempts": 1}):
-                return Claim(key, channel, token)
-            row = await _locked(connection, key, channel)
-            if row.status not in ON_THE_WAY:
-                return Claim(key, channel, token, row.doubtful, _outcome(row))
-            doubtful = row.doubtful or row.status == MessageStatus.CLAIMED
-            await connection.execute(
-                update(MessageRow)
-                .where(col(MessageRow.id) == row.id)
-                .values(**said, **held, doubtful=doubtful, attempts=row.attempts + 1)
-            )
-        return Claim(key, channel, token, doubtful)
-
-    async def settle(self, claim: Claim, outcome: ChannelOutcome, *, provider_id: str = "") -> ChannelOutcome:
-        """Write what came of a claimed message."""
-        await self._leave(
-            claim,
-            status=MessageStatus(outcome.status),
-            reason=outcome.reason,
-            provider=outcome.provider,
-            provider_id=provider_id,
-            settled_at=outcome.at,
-            doubtful=outcome.doubtful,
+        self._consents = Consents(engine)
+        insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
+        self._insert = (
+            insert(MESSAGES).on_conflict_do_nothing().returning(MESSAGES.c.notice_key, MESSAGES.c.channel)
         )
-        return outcome
+        self._claims: Batch[Asked, Claim] = Batch(engine, writing, self._claim)
+        self._leavings: Batch[Left, None] = Batch(engine, writing, self._leave)
+        self._closings: Batch[Closing, ChannelOutcome | None] = Batch(engine, writing, self._close)
 
-    async def release(self, claim: Claim, reason: str, *, doubtful: bool) -> None:
-        """Give a claim back after an attempt that failed; another attempt will come."""
-        await self._leave(claim, status=MessageStatus.WAITING, reason=reason, doubtful=doubtful)
+    async def claim(self, asked: Sequence[Asked]) -> list[Claim]:
+        """Take messages for sending, and pay for them in the same transaction.
 
-    async def close(
-        self, delivery: Delivery[Any], channel: str, status: Status, reason: str, now: datetime
-    ) -> ChannelOutcome:
-        """Settle a message that will not be sent any more, unless it is settled already.
-
-        One that an attempt still holds may have been sent: that is said, not guessed.
+        A message that an attempt was handing over when it died is taken over and doubtful; one that an
+        attempt only held is not.
         """
-        key = delivery.notice.key
-        final = {"status": MessageStatus(status), "reason": reason, "settled_at": now}
+        return await self._claims.ask_all(asked)
+
+    async def hand_over(self, claims: Sequence[Claim]) -> None:
+        """Mark held messages as leaving, just before they do: from here on they may have been sent."""
+        ordered = sorted(claims, key=lambda claim: (claim.key, claim.channel))
         async with writing(self._engine) as connection:
-            if await self._insert_new(connection, {**_identity(delivery, channel), **final}):
-                return ChannelOutcome(channel, status, now, reason)
-            row = await _locked(connection, key, channel)
-            if row.status not in ON_THE_WAY:
-                return _outcome(row)
-            if row.status == MessageStatus.CLAIMED or row.doubtful:
-                status = Status.UNCERTAIN
-                reason = f"{reason}; an attempt may have sent it before"
-                final |= {"status": MessageStatus.UNCERTAIN, "reason": reason, "doubtful": True}
-            elif row.reason:
-                reason = f"{reason}; the last attempt said: {row.reason}"
-                final |= {"reason": reason}
-            await connection.execute(update(MessageRow).where(col(MessageRow.id) == row.id).values(**final))
-        return ChannelOutcome(channel, status, now, reason, doubtful=status is Status.UNCERTAIN)
+            leaving = {"status": MessageStatus.HANDING_OVER}
+            await connection.execute(THEIRS, [{**holder(claim), **leaving} for claim in ordered])
+
+    async def leave(self, left: Sequence[Left]) -> None:
+        """Write what came of claimed messages, where their attempt holds them still."""
+        await self._leavings.ask_all(left)
+
+    async def close(self, closings: Sequence[Closing]) -> list[ChannelOutcome | None]:
+        """Settle messages that are not sent, unless they are settled already; answers what is true of each.
+
+        None for one that is only deferred. One that may have been sent before: that is said, not guessed.
+        """
+        return await self._closings.ask_all(closings)
 
     async def messages(
         self, *, lifecycle: str = "", merchant_id: str = "", limit: int = 200
     ) -> list[dict[str, Any]]:
         """The newest messages first, of one lifecycle or merchant or of all."""
-        query = select(MessageRow).order_by(col(MessageRow.id).desc()).limit(limit)
+        query = select(MESSAGES).order_by(MESSAGES.c.id.desc()).limit(limit)
         if lifecycle:
-            query = query.where(col(MessageRow.lifecycle) == lifecycle)
+            query = query.where(MESSAGES.c.lifecycle == lifecycle)
         if merchant_id:
-            query = query.where(col(MessageRow.merchant_id) == merchant_id)
+            query = query.where(MESSAGES.c.merchant_id == merchant_id)
         async with reading(self._engine) as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [dict(row) for row in rows]
 
-    async def _insert_new(self, connection: AsyncConnection, values: Mapping[str, Any]) -> bool:
-        statement = self._insert(MessageRow).values(**{**_DEFAULTS, **values}).on_conflict_do_nothing()
-        return (await connection.execute(statement)).rowcount == 1
+    async def _claim(self, connection: AsyncConnection, asked: Sequence[Asked]) -> list[Claim]:
+        rows = {
+            one.place: new_row(one.delivery, one.channel, {**held_by(one), "attempts": 1}) for one in asked
+        }
+        new = await self._insert_new(connection, rows)
+        known = await locked(connection, [place for place in rows if place not in new])
+        claims = []
+        for one in asked:
+            row = known.get(one.place)
+            claim = claim_on(one, row)
+            if row is not None and claim.outcome is None:
+                await _take_over(connection, one, row, claim)
+            claims.append(claim)
+        return await _paid(connection, asked, claims)
 
-    async def _leave(self, claim: Claim, **values: Any) -> None:
-        """Change a claimed row, but only while this attempt still holds it."""
-        async with writing(self._engine) as connection:
-            await connection.execute(
-                update(MessageRow)
-                .where(
-                    col(MessageRow.notice_key) == claim.key,
-                    col(MessageRow.channel) == claim.channel,
-                    col(MessageRow.token) == claim.token,
-                    col(MessageRow.status) == MessageStatus.CLAIMED,
-                )
-                .values(**values)
-            )
+    async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> list[None]:
+        ordered = sorted(left, key=lambda one: (one.claim.key, one.claim.channel))
+        await connection.execute(THEIRS, [{**holder(one.claim), **left_columns(one)} for one in ordered])
+        await _give_back(connection, [one for one in ordered if one.refund])
+        dead = [suppression(one) for one in ordered if one.dead_address]
+        if dead:
+            await self._consents.suppress(dead, connection)
+        return [None] * len(left)
+
+    async def _close(
+        self, connection: AsyncConnection, closings: Sequence[Closing]
+    ) -> list[ChannelOutcome | None]:
+        rows = {one.place: new_row(one.delivery, one.channel, one.columns) for one in closings}
+        new = await self._insert_new(connection, rows)
+        known = await locked(connection, [place for place in rows if place not in new])
+        outcomes = []
+        for one in closings:
+            row = known.get(one.place)
+            if row is None:
+                outcomes.append(closed_outcome(one.channel, one.columns))
+            elif row.status in ON_THE_WAY:
+                outcomes.append(await _close_known(connection, one, row))
+            else:
+                outcomes.append(outcome_of(row))
+        return outcomes
+
+    async def _insert_new(
+        self, connection: AsyncConnection, rows: Mapping[Place, Mapping[str, Any]]
+    ) -> set[Place]:
+        """Write the rows that are not there yet; answers which."""
+        written = await connection.execute(self._insert, [rows[place] for place in sorted(rows)])
+        return {(row.notice_key, row.channel) for row in written}
 
 
-_DEFAULTS: dict[str, Any] = {
-    "recipient": "", "address": "", "locale": "", "subject": "", "text": "", "segments": 0, "reason": "",
-    "provider": "", "provider_id": "", "doubtful": False, "attempts": 0, "token": "",
-}  # fmt: skip
+async def _take_over(connection: AsyncConnection, one: Asked, row: Row[Any], claim: Claim) -> None:
+    await connection.execute(
+        update(MESSAGES)
+        .where(MESSAGES.c.id == row.id)
+        .values(**held_by(one), doubtful=claim.doubtful, attempts=row.attempts + 1)
+    )
 
 
-def _identity(delivery: Delivery[Any], channel: str) -> dict[str, Any]:
-    notice = delivery.notice
-    return {
-        "notice_key": notice.key,
-        "channel": channel,
-        "merchant_id": delivery.merchant_id,
-        "lifecycle": delivery.lifecycle,
-        "kind": notice.kind,
-        "role": notice.role,
-        "recipient": notice.recipient.name,
-        "address": notice.recipient.address(channel),
-        "due": notice.due,
-        "not_after": notice.not_after,
+async def _paid(connection: AsyncConnection, asked: Sequence[Asked], claims: Sequence[Claim]) -> list[Claim]:
+    """The claims with what they cost reserved; those that cannot be paid for are refused."""
+    paid = list(claims)
+    wanting: dict[str, list[int]] = {}
+    for number, (one, claim) in enumerate(zip(asked, claims, strict=True)):
+        if one.want is not None and claim.outcome is None:
+            wanting.setdefault(one.merchant.id, []).append(number)
+    if len(wanting) > 1:
+        await lock(connection, wanting, asked[0].now)
+    for merchant_id in sorted(wanting):
+        numbers = wanting[merchant_id]
+        first = asked[numbers[0]]
+        wants = [want for number in numbers if (want := asked[number].want) is not None]
+        answers = await reserve(connection, first.merchant, wants, first.now)
+        for number, answer in zip(numbers, answers, strict=True):
+            if isinstance(answer, Short):
+                paid[number] = await _refuse(connection, asked[number], claims[number], answer)
+    return paid
+
+
+async def _refuse(connection: AsyncConnection, one: Asked, claim: Claim, short: Short) -> Claim:
+    columns = {
+        "status": MessageStatus.REFUSED,
+        "reason": short.reason,
+        "rule": short.which.value,
+        "settled_at": one.now,
     }
+    await connection.execute(THEIRS, {**holder(claim), **columns})
+    outcome = ChannelOutcome(one.channel, Status.REFUSED, one.now, short.reason)
+    return replace(claim, outcome=outcome)
 
 
-async def _locked(connection: AsyncConnection, key: str, channel: str) -> Row[Any]:
-    # On SQLite the transaction holds the whole database already; FOR UPDATE is left out there.
-    query = (
-        select(MessageRow.__table__)  # type: ignore[attr-defined]
-        .where(col(MessageRow.notice_key) == key, col(MessageRow.channel) == channel)
-        .with_for_update()
-    )
-    row: Row[Any] = (await connection.execute(query)).one()
-    return row
+async def _give_back(connection: AsyncConnection, left: Sequence[Left]) -> None:
+    """Refund what messages cost that will never arrive."""
+    merchants: dict[str, list[Left]] = {}
+    for one in left:
+        merchants.setdefault(one.merchant_id, []).append(one)
+    for merchant_id in sorted(merchants):
+        ones = merchants[merchant_id]
+        references = [message_reference(one.claim.key, one.claim.channel) for one in ones]
+        await refund(connection, merchant_id, references, "not sent", ones[0].now)
 
 
-def _outcome(row: Row[Any]) -> ChannelOutcome:
-    return ChannelOutcome(
-        channel=row.channel,
-        status=Status(row.status),
-        at=row.settled_at,
-        reason=row.reason,
-        provider=row.provider,
-        doubtful=row.doubtful,
-    )
+async def _close_known(connection: AsyncConnection, one: Closing, row: Row[Any]) -> ChannelOutcome | None:
+    columns = closed_columns(one, row)
+    await connection.execute(update(MESSAGES).where(MESSAGES.c.id == row.id).values(**columns))
+    if one.channel == SMS and columns["status"] not in (MessageStatus.DEFERRED, MessageStatus.UNCERTAIN):
+        reference = message_reference(*one.place)
+        await refund(connection, row.merchant_id, [reference], one.reason, one.now)
+    return closed_outcome(one.channel, columns)

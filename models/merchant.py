@@ -114,11 +114,13 @@ class Branch:
 class SmsSettings:
     """The shop's SMS reminder settings. [WACA-20 to WACA-23]
 
+    `fallback`: who takes over while the provider is down.
     `texts`: the merchant's own SMS templates, by kind of notice and then locale.
     `text_limit`: the longest template that is taken, in characters.
     """
 
     provider: SmsProvider = SmsProvider.OFF
+    fallback: SmsProvider = SmsProvider.OFF
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     text_limit: int = 268
 

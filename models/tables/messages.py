@@ -7,14 +7,16 @@ from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
 
 class MessageStatus(StrEnum):
-    """Where a message stands. The first three are on the way, the others are final."""
+    """Where a message stands. The first four are on the way, the others are final."""
 
     WAITING = "waiting"
     """Nothing has left: the last attempt failed cleanly and another comes."""
-    CLAIMED = "claimed"
-    """An attempt holds it, and may have handed it over."""
     DEFERRED = "deferred"
     """The gate holds it back for a while: nothing has left."""
+    CLAIMED = "claimed"
+    """An attempt holds it: nothing has left yet."""
+    HANDING_OVER = "handing_over"
+    """An attempt is handing it over, and may have done so."""
     SENT = "sent"
     DELIVERED = "delivered"
     """Sent, and the provider has told that it arrived."""

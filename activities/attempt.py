@@ -1,0 +1,46 @@
+"""What travels through the pipeline: one attempt, what it sends, and what is not settled yet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from models.agenda import ChannelOutcome, Delivery
+from models.merchant import Merchant
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at sending: its name, unlike any other's, and its clock.
+
+    The clock is the lifecycle's: real time, but for a lifecycle that was moved forward.
+    """
+
+    token: str
+    started: datetime
+    elapsed: Callable[[], timedelta]
+
+    @property
+    def now(self) -> datetime:
+        return self.started + self.elapsed()
+
+
+@dataclass(frozen=True)
+class Item:
+    """One notice that is to go by one channel."""
+
+    delivery: Delivery[Any]
+    channel: str
+    merchant: Merchant
+
+
+@dataclass(frozen=True)
+class Later:
+    """Nothing is settled: another attempt may succeed, after `wait` where that is known."""
+
+    channel: str
+    reason: str
+    wait: timedelta | None = None
+
+
+Answer = ChannelOutcome | Later

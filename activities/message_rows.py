@@ -1,0 +1,251 @@
+"""The rows of the message log: what is written for a claim, for what came of it, and for what is not sent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.ledger import Want
+from models.agenda import ChannelOutcome, Delivery, Status
+from models.consent import Suppression
+from models.merchant import Merchant
+from models.tables.messages import MessageRow, MessageStatus
+
+MESSAGES = MessageRow.__table__  # type: ignore[attr-defined]
+HELD = (MessageStatus.CLAIMED, MessageStatus.HANDING_OVER)
+ON_THE_WAY = (MessageStatus.WAITING, MessageStatus.DEFERRED, *HELD)
+CHUNK = 400
+"""So many keys in one list of a query."""
+
+Place = tuple[str, str]
+"""A notice key and a channel: one message."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A message that is to be claimed by the attempt `token`.
+
+    `said` are the columns that tell what it says. `want` is what it costs, reserved with the claim. With
+    `in_hand` it is handed over at once; else it is only held until `hand_over`.
+    """
+
+    delivery: Delivery[Any]
+    channel: str
+    merchant: Merchant
+    token: str
+    now: datetime
+    said: Mapping[str, Any]
+    want: Want | None = None
+    in_hand: bool = True
+
+    @property
+    def place(self) -> Place:
+        return self.delivery.notice.key, self.channel
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to send a message once, held by `token`.
+
+    `doubtful`: an earlier attempt may have handed it over. `paid`: something was reserved for it. `outcome` is
+    set when it is settled already, or cannot be paid for: then there is nothing to send.
+    """
+
+    key: str
+    channel: str
+    token: str
+    doubtful: bool = False
+    paid: bool = False
+    outcome: ChannelOutcome | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """What becomes of a claimed message: a final status with its moment, or WAITING for another attempt.
+
+    `refund`: what it cost is given back. `dead_address`: why nothing more goes to `address`, if so.
+    `wait`: how long a provider wishes to be left alone; it is not written down.
+    """
+
+    claim: Claim
+    merchant_id: str
+    status: MessageStatus
+    now: datetime
+    reason: str = ""
+    provider: str = ""
+    provider_id: str = ""
+    doubtful: bool = False
+    refund: bool = False
+    dead_address: str = ""
+    address: str = ""
+    wait: timedelta | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.status is not MessageStatus.WAITING
+
+
+@dataclass(frozen=True)
+class Closing:
+    """What becomes of a message that is not claimed: it will not be sent, or (DEFERRED) not yet.
+
+    `rule` and `policy_version` tell which check decided, under which rules.
+    """
+
+    delivery: Delivery[Any]
+    channel: str
+    status: MessageStatus
+    reason: str
+    now: datetime
+    rule: str = ""
+    policy_version: str = ""
+
+    @property
+    def place(self) -> Place:
+        return self.delivery.notice.key, self.channel
+
+    @property
+    def deferred(self) -> bool:
+        return self.status is MessageStatus.DEFERRED
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "reason": self.reason,
+            "rule": self.rule,
+            "policy_version": self.policy_version,
+            "settled_at": None if self.deferred else self.now,
+        }
+
+
+THEIRS = update(MESSAGES).where(
+    MESSAGES.c.notice_key == bindparam("held_key"),
+    MESSAGES.c.channel == bindparam("held_channel"),
+    MESSAGES.c.token == bindparam("held_token"),
+    MESSAGES.c.status.in_(HELD),
+)
+"""The row that an attempt holds still. Written once: SQLAlchemy then compiles it once."""
+
+
+def holder(claim: Claim) -> dict[str, Any]:
+    """Whose row `THEIRS` means."""
+    return {"held_key": claim.key, "held_channel": claim.channel, "held_token": claim.token}
+
+
+def new_row(delivery: Delivery[Any], channel: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole row of a message that has none yet."""
+    notice = delivery.notice
+    return {
+        **_BLANK,
+        "notice_key": notice.key,
+        "channel": channel,
+        "merchant_id": delivery.merchant_id,
+        "lifecycle": delivery.lifecycle,
+        "kind": notice.kind,
+        "role": notice.role,
+        "recipient": notice.recipient.name,
+        "address": notice.recipient.address(channel),
+        "due": notice.due,
+        "not_after": notice.not_after,
+        **columns,
+    }
+
+
+def held_by(asked: Asked) -> dict[str, Any]:
+    """What a claim writes into a row."""
+    status = MessageStatus.HANDING_OVER if asked.in_hand else MessageStatus.CLAIMED
+    return {**asked.said, "status": status, "token": asked.token, "claimed_at": asked.now}
+
+
+def claim_on(asked: Asked, row: Row[Any] | None) -> Claim:
+    """The claim that a row allows; where there was none, the whole of it."""
+    claim = Claim(*asked.place, asked.token, paid=asked.want is not None)
+    if row is None:
+        return claim
+    if row.status not in ON_THE_WAY:
+        return replace(claim, doubtful=row.doubtful, outcome=outcome_of(row))
+    # An attempt that only held it has sent nothing; one that was handing it over may have.
+    return replace(claim, doubtful=row.doubtful or row.status == MessageStatus.HANDING_OVER)
+
+
+def left_columns(left: Left) -> dict[str, Any]:
+    """What is written of a message that was claimed."""
+    return {
+        "status": left.status,
+        "reason": left.reason,
+        "provider": left.provider,
+        "provider_id": left.provider_id,
+        "settled_at": left.now if left.settled else None,
+        "doubtful": left.doubtful,
+    }
+
+
+def suppression(left: Left) -> Suppression:
+    """The address of this message takes nothing any more."""
+    return Suppression(
+        left.merchant_id, left.claim.channel, left.address, left.dead_address, left.provider, left.now
+    )
+
+
+def closed_columns(closing: Closing, row: Row[Any]) -> dict[str, Any]:
+    """What closing makes of a message that is on its way: what may have gone is not called missed."""
+    columns = closing.columns
+    if closing.deferred:
+        return columns
+    if row.status == MessageStatus.HANDING_OVER or row.doubtful:
+        reason = f"{closing.reason}; an attempt may have sent it before"
+        return {**columns, "status": MessageStatus.UNCERTAIN, "reason": reason, "doubtful": True}
+    if row.reason and row.status == MessageStatus.WAITING:
+        return {**columns, "reason": f"{closing.reason}; the last attempt said: {row.reason}"}
+    return columns
+
+
+def closed_outcome(channel: str, columns: Mapping[str, Any]) -> ChannelOutcome | None:
+    """The outcome in columns just written; None while the message only waits."""
+    if columns["status"] is MessageStatus.DEFERRED:
+        return None
+    doubtful = columns["status"] is MessageStatus.UNCERTAIN
+    return ChannelOutcome(
+        channel, Status(columns["status"]), columns["settled_at"], columns["reason"], doubtful=doubtful
+    )
+
+
+def outcome_of(row: Row[Any]) -> ChannelOutcome:
+    """What came of a settled message."""
+    return ChannelOutcome(
+        channel=row.channel,
+        status=_TO_A_LIFECYCLE.get(row.status) or Status(row.status),
+        at=row.settled_at,
+        reason=row.reason,
+        provider=row.provider,
+        doubtful=row.doubtful,
+    )
+
+
+async def locked(connection: AsyncConnection, places: Sequence[Place]) -> dict[Place, Row[Any]]:
+    """The rows of these messages, locked. On SQLite the transaction holds the whole database already."""
+    ordered, found = sorted(set(places)), {}
+    for start in range(0, len(ordered), CHUNK):
+        query = (
+            select(MESSAGES)
+            .where(tuple_(MESSAGES.c.notice_key, MESSAGES.c.channel).in_(ordered[start : start + CHUNK]))
+            .order_by(MESSAGES.c.notice_key, MESSAGES.c.channel)
+            .with_for_update()
+        )
+        for row in await connection.execute(query):
+            found[(row.notice_key, row.channel)] = row
+    return found
+
+
+_TO_A_LIFECYCLE = {MessageStatus.DELIVERED: Status.SENT, MessageStatus.UNDELIVERED: Status.FAILED}
+"""A receipt came meanwhile: to a lifecycle it went, or it failed."""
+
+_BLANK: dict[str, Any] = {
+    "recipient": "", "address": "", "locale": "", "subject": "", "text": "", "segments": 0, "reason": "",
+    "rule": "", "policy_version": "", "provider": "", "provider_id": "", "doubtful": False, "attempts": 0,
+    "token": "", "claimed_at": None, "settled_at": None,
+}  # fmt: skip

@@ -1,0 +1,193 @@
+"""From notices to messages: gate, render, reserve, claim, hand over, settle.
+
+One pipeline serves one notice and a page of five hundred. Whatever a page needs of the database it asks for
+once; what leaves is marked in small groups, so that a crash leaves no more doubt than what was in flight.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from activities.attempt import Answer, Attempt, Item, Later
+from activities.handing_over import HandingOver, Job
+from activities.ledger import Want
+from activities.message_log import MessageLog
+from activities.message_rows import Asked, Claim, Closing
+from activities.rendering import Rendered, Renderer, RenderError
+from activities.standing import Standings
+from models.agenda import ChannelOutcome, Status
+from models.channels import SMS
+from models.ids import message_reference
+from models.notices import CATALOGUE
+from models.tables.messages import MessageStatus
+from policies.gate import (
+    POLICY_VERSION,
+    Deferred,
+    Passed,
+    Proposal,
+    Refused,
+    after_rendering,
+    before_rendering,
+)
+
+GROUP = 50
+"""So many messages leave at one time: those that a crash leaves in doubt."""
+BREATH = 20
+"""So many are rendered before others on the event loop have their turn."""
+
+
+@dataclass
+class _Way:
+    """An item on its way through the pipeline."""
+
+    item: Item
+    proposal: Proposal
+    rendered: Rendered | None = None
+    claim: Claim | None = None
+    answer: Answer | None = None
+
+
+class Pipeline:
+    """Sends, with what it needs."""
+
+    def __init__(
+        self, log: MessageLog, standings: Standings, renderer: Renderer, handing_over: HandingOver
+    ) -> None:
+        self._log = log
+        self._standings = standings
+        self._renderer = renderer
+        self._handing_over = handing_over
+
+    async def send(self, items: Sequence[Item], attempt: Attempt) -> list[list[Answer]]:
+        """Send each item by its channel, and by the next of its route where that one cannot.
+
+        Answers, for each item, what came of every channel that was tried; the last is the one that counts.
+        Safe to run again: what has gone is not sent again.
+        """
+        answers: list[list[Answer]] = [[] for _ in items]
+        going = list(enumerate(items))
+        while going:
+            came = await self._send([item for _, item in going], attempt)
+            following = []
+            for (number, item), answer in zip(going, came, strict=True):
+                answers[number].append(answer)
+                following += [(number, link) for link in _next_link(item, answer)]
+            going = following
+        return answers
+
+    async def _send(self, items: Sequence[Item], attempt: Attempt) -> list[Answer]:
+        ways = [_Way(item, _proposal(item, attempt.now)) for item in items]
+        standings = await self._standings.read([way.proposal for way in ways])
+        for way, standing in zip(ways, standings, strict=True):
+            way.proposal = replace(way.proposal, standing=standing)
+        await self._pass_the_gate(ways, attempt)
+        passed = [way for way in ways if way.rendered is not None and way.answer is None]
+        at_once = len(passed) <= GROUP
+        await self._claim(passed, attempt, in_hand=at_once)
+        ready = [way for way in passed if way.answer is None]
+        for start in range(0, len(ready), GROUP):
+            await self._hand_over(ready[start : start + GROUP], attempt, marked=at_once)
+        return [way.answer or Later(way.item.channel, "not reached") for way in ways]
+
+    async def _pass_the_gate(self, ways: Sequence[_Way], attempt: Attempt) -> None:
+        """Decide, render, decide again; what does not pass is written down with the rule that held it."""
+        held: list[tuple[_Way, Refused | Deferred]] = []
+        for number, way in enumerate(ways):
+            decision = before_rendering(way.proposal)
+            if isinstance(decision, Passed):
+                self._render(way)
+                if way.rendered is not None:
+                    decision = after_rendering(way.proposal)
+            if not isinstance(decision, Passed):
+                held.append((way, decision))
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+        outcomes = await self._log.close([_closing(way, decision, attempt.now) for way, decision in held])
+        for (way, decision), outcome in zip(held, outcomes, strict=True):
+            if isinstance(decision, Deferred) and outcome is None:
+                way.answer = Later(way.item.channel, decision.reason, decision.until - attempt.now)
+            else:
+                way.answer = outcome
+
+    def _render(self, way: _Way) -> None:
+        item = way.item
+        try:
+            rendered = self._renderer.render(
+                item.delivery.notice, item.delivery.content, item.merchant, item.channel
+            )
+        except RenderError as error:
+            # A mended template lets the message go: it is tried again until its last moment.
+            way.answer = Later(item.channel, str(error))
+            return
+        way.rendered = rendered
+        way.proposal = replace(way.proposal, text=rendered.text, segments=rendered.segments)
+
+    async def _claim(self, ways: Sequence[_Way], attempt: Attempt, *, in_hand: bool) -> None:
+        asked = [_asked(way, attempt, in_hand=in_hand) for way in ways]
+        for way, claim in zip(ways, await self._log.claim(asked), strict=True):
+            way.claim, way.answer = claim, claim.outcome
+
+    async def _hand_over(self, ways: Sequence[_Way], attempt: Attempt, *, marked: bool) -> None:
+        jobs = [Job(way.item, way.claim, way.rendered) for way in ways if way.claim and way.rendered]
+        if not marked:
+            await self._log.hand_over([job.claim for job in jobs])
+        for way, answer in zip(ways, await self._handing_over.send(jobs, attempt), strict=True):
+            way.answer = answer
+
+
+def _proposal(item: Item, now: datetime) -> Proposal:
+    return Proposal(item.delivery.notice, item.channel, item.merchant, now)
+
+
+def _closing(way: _Way, decision: Refused | Deferred, now: datetime) -> Closing:
+    status = MessageStatus(decision.status) if isinstance(decision, Refused) else MessageStatus.DEFERRED
+    item = way.item
+    return Closing(item.delivery, item.channel, status, decision.reason, now, decision.rule, POLICY_VERSION)
+
+
+def _asked(way: _Way, attempt: Attempt, *, in_hand: bool) -> Asked:
+    item, rendered = way.item, way.rendered
+    if rendered is None:
+        raise ValueError("only what is rendered can be claimed")
+    said = {
+        "locale": rendered.locale,
+        "subject": rendered.subject,
+        "text": rendered.text,
+        "segments": rendered.segments,
+        "policy_version": POLICY_VERSION,
+    }
+    return Asked(
+        item.delivery, item.channel, item.merchant, attempt.token, attempt.now, said, _want(way), in_hand
+    )
+
+
+def _want(way: _Way) -> Want | None:
+    """What the message costs: points by its segments, and one of the branch's quota. [LS-20, LS-21]"""
+    item, rendered = way.item, way.rendered
+    if item.channel != SMS or rendered is None:
+        return None
+    domestic = way.proposal.standing.domestic
+    points = item.merchant.sms_points(rendered.segments, domestic=domestic)
+    if not points and item.merchant.quota.monthly is None:
+        return None
+    branch_id = getattr(item.delivery.content, "branch_id", "")
+    return Want(
+        message_reference(item.delivery.notice.key, item.channel),
+        points,
+        messages=1,
+        branch_id=branch_id,
+        zone=item.merchant.zone_of(branch_id),
+    )
+
+
+def _next_link(item: Item, answer: Answer) -> list[Item]:
+    """The next channel of the route, where this one was refused or failed."""
+    if not isinstance(answer, ChannelOutcome) or answer.status not in (Status.REFUSED, Status.FAILED):
+        return []
+    for route in CATALOGUE[item.delivery.notice.kind].routes:
+        if item.channel in route:
+            rest = route[route.index(item.channel) + 1 :]
+            reachable = (c for c in rest if item.delivery.notice.recipient.address(c))
+            return [replace(item, channel=channel) for channel in reachable][:1]
+    return []
