@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from models.agenda import Agenda, ChannelOutcome, Done, Notice, Status
 from models.booking import Booking, BookingState
@@ -17,27 +17,26 @@ def rehearse(booking: Booking, rules: BookingRules, facts: Iterable[AnyBookingFa
     Facts without `at` count as told at `now`; those that lie after `now` have not happened yet.
     """
     state = begin(booking, rules)
+    clock = booking.ordered_at
     for fact in sorted(facts, key=lambda fact: fact.at or now):
-        at = max(fact.at or now, booking.ordered_at)
+        at = max(fact.at or now, clock)
         if at > now:
             break
-        state = _live_until(state, at)
+        state = _live_until(state, clock, at)
         state, _ = record(state, fact, at)
-    state = _live_until(state, now)
+        clock = at
+    state = _live_until(state, clock, now)
     return booking_agenda(state, now)
 
 
-def _live_until(state: BookingState, now: datetime) -> BookingState:
-    """Let everything that falls due until then go out at its moment."""
-    clock = state.booking.ordered_at
-    while True:
-        state = advance(state, clock)
-        agenda = booking_agenda(state, clock)
-        state = settle_due(state, agenda, clock)
+def _live_until(state: BookingState, clock: datetime, now: datetime) -> BookingState:
+    """Let everything that falls due from `clock` until then go out at its moment."""
+    coming: datetime | None = clock
+    while coming is not None and coming <= now:
+        state = advance(state, coming)
+        agenda = booking_agenda(state, coming)
+        state = settle_due(state, agenda, coming)
         coming = agenda.next_moment
-        if agenda.over or coming is None or coming > now:
-            break
-        clock = max(coming, clock + timedelta(seconds=1)) if coming <= clock else coming
     state = advance(state, now)
     return settle_due(state, booking_agenda(state, now), now)
 
