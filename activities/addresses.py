@@ -64,7 +64,8 @@ def _phone_problem(address: str) -> str:
         number = phonenumbers.parse(address)
     except phonenumbers.NumberParseException:
         return f"{address!r} is no phone number with its country code"
-    return "" if phonenumbers.is_valid_number(number) else f"{address!r} is no number that can be called"
+    # Possible is enough: a number of a range that is newer than our tables must not lose a reminder.
+    return "" if phonenumbers.is_possible_number(number) else f"{address!r} is no number that can be called"
 
 
 def _is_plain_mobile(address: str) -> bool:

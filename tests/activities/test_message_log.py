@@ -3,16 +3,26 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.database import open_database
+from activities.consents import Consents
+from activities.database import open_database, reading, writing
+from activities.ledger import Want
+from activities.ledger_accounts import balance, topup
 from activities.message_log import MessageLog
+from activities.message_rows import Asked, Claim, Closing, Left
 from models.agenda import ChannelOutcome, Delivery, Notice, Status
+from models.credits import CreditPolicy, Pool
+from models.ids import message_reference
+from models.merchant import SmsProvider, SmsSettings
 from models.notices import Kind
 from models.people import Person, Role
+from models.tables.messages import MessageStatus
+from tests.world import MERCHANT
 
 NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
 NOTICE = Notice(
@@ -25,7 +35,19 @@ NOTICE = Notice(
     not_after=NOW + timedelta(days=1),
 )
 DELIVERY: Delivery[Any] = Delivery(NOTICE, None, "lumi", "booking:lumi:b1")
-SENT = ChannelOutcome("email", Status.SENT, NOW, provider="smtp")
+PAYING = replace(MERCHANT, sms=SmsSettings(SmsProvider.SMARTDOVE), credits=CreditPolicy(enabled=True))
+
+
+def asked(token: str, channel: str = "email", **changes: Any) -> Asked:
+    return replace(Asked(DELIVERY, channel, MERCHANT, token, NOW, {}), **changes)
+
+
+def left(claim: Claim, status: MessageStatus = MessageStatus.SENT, **changes: Any) -> Left:
+    return replace(Left(claim, "lumi", status, NOW, provider="smtp"), **changes)
+
+
+def closing(status: MessageStatus = MessageStatus.MISSED, reason: str = "too late") -> Closing:
+    return Closing(DELIVERY, "email", status, reason, NOW)
 
 
 @pytest.fixture
@@ -33,73 +55,94 @@ def log(engine: AsyncEngine) -> MessageLog:
     return MessageLog(engine)
 
 
+async def claimed(log: MessageLog, token: str, channel: str = "email", **changes: Any) -> Claim:
+    (claim,) = await log.claim([asked(token, channel, **changes)])
+    return claim
+
+
 async def test_a_message_that_was_sent_is_never_claimed_again(log: MessageLog) -> None:
     """Whoever comes later is told what came of it, and has nothing to send."""
-    claim = await log.claim(DELIVERY, "email", "first", NOW, {})
-    await log.settle(claim, SENT, provider_id="id-1")
-    again = await log.claim(DELIVERY, "email", "second", NOW, {})
-    assert again.outcome == SENT
-    assert (await log.claim(DELIVERY, "sms", "second", NOW, {})).outcome is None, "another channel is another"
+    await log.leave([left(await claimed(log, "first"), provider_id="id-1")])
+    again = await claimed(log, "second")
+    assert again.outcome == ChannelOutcome("email", Status.SENT, NOW, provider="smtp")
+    assert (await claimed(log, "second", "sms")).outcome is None, "another channel is another message"
 
 
-async def test_a_claim_of_an_attempt_that_died_is_taken_over_and_doubtful(log: MessageLog) -> None:
+async def test_what_a_dead_attempt_was_handing_over_is_taken_over_in_doubt(log: MessageLog) -> None:
     """It may have been sent: the next attempt knows, and so does the history."""
-    assert not (await log.claim(DELIVERY, "email", "first", NOW, {})).doubtful
-    taken_over = await log.claim(DELIVERY, "email", "second", NOW, {})
+    assert not (await claimed(log, "first")).doubtful
+    taken_over = await claimed(log, "second")
     assert (taken_over.doubtful, taken_over.outcome) == (True, None)
     (row,) = await log.messages()
     assert (row["doubtful"], row["attempts"], row["token"]) == (True, 2, "second")
 
 
+async def test_what_a_dead_attempt_only_held_is_taken_over_without_doubt(log: MessageLog) -> None:
+    """Of a page, only what was marked as leaving is in doubt after a crash."""
+    first = asked("first", in_hand=False)
+    second = replace(first, delivery=replace(DELIVERY, notice=replace(NOTICE, key="other")))
+    claims = await log.claim([first, second])
+    await log.hand_over(claims[:1])
+    again = await log.claim([replace(first, token="later"), replace(second, token="later")])
+    assert [claim.doubtful for claim in again] == [True, False]
+
+
 async def test_an_attempt_that_failed_cleanly_leaves_no_doubt(log: MessageLog) -> None:
     """The provider said no: the next attempt starts with a clean claim, and the reason is kept."""
-    claim = await log.claim(DELIVERY, "email", "first", NOW, {})
-    await log.release(claim, "451 try again", doubtful=False)
+    await log.leave([left(await claimed(log, "first"), MessageStatus.WAITING, reason="451 try again")])
     (row,) = await log.messages()
-    assert (row["status"], row["reason"]) == ("waiting", "451 try again")
-    assert not (await log.claim(DELIVERY, "email", "second", NOW, {})).doubtful
+    assert (row["status"], row["reason"], row["settled_at"]) == ("waiting", "451 try again", None)
+    assert not (await claimed(log, "second")).doubtful
 
 
 async def test_an_attempt_that_lost_its_claim_cannot_settle_it(log: MessageLog) -> None:
     """A late answer of an attempt that was given up does not overwrite the one that took over."""
-    first = await log.claim(DELIVERY, "email", "first", NOW, {})
-    second = await log.claim(DELIVERY, "email", "second", NOW, {})
-    await log.settle(first, replace(SENT, status=Status.FAILED))
-    assert (await log.messages())[0]["status"] == "claimed"
-    await log.settle(second, SENT)
+    first, second = await claimed(log, "first"), await claimed(log, "second")
+    await log.leave([left(first, MessageStatus.FAILED)])
+    assert (await log.messages())[0]["status"] == "handing_over"
+    await log.leave([left(second)])
     assert (await log.messages())[0]["status"] == "sent"
 
 
-@pytest.mark.parametrize("status", [Status.MISSED, Status.LAPSED, Status.REFUSED])
-async def test_what_is_not_sent_any_more_is_on_record_with_its_reason(
-    log: MessageLog, status: Status
-) -> None:
-    """Even when no attempt was ever made."""
-    outcome = await log.close(DELIVERY, "email", status, "why", NOW)
-    assert outcome == ChannelOutcome("email", status, NOW, "why")
+@pytest.mark.parametrize("status", [MessageStatus.MISSED, MessageStatus.LAPSED, MessageStatus.REFUSED])
+async def test_what_is_not_sent_any_more_is_on_record(log: MessageLog, status: MessageStatus) -> None:
+    """With its reason, even when no attempt was ever made."""
+    assert await log.close([closing(status, "why")]) == [ChannelOutcome("email", Status(status), NOW, "why")]
     (row,) = await log.messages()
     assert (row["status"], row["reason"], row["recipient"]) == (status, "why", "Ada")
 
 
+async def test_what_is_deferred_is_on_record_and_can_be_claimed_later(log: MessageLog) -> None:
+    """It waits with its reason; that is no outcome."""
+    assert await log.close([closing(MessageStatus.DEFERRED, "quiet hours")]) == [None]
+    (row,) = await log.messages()
+    assert (row["status"], row["reason"], row["settled_at"]) == ("deferred", "quiet hours", None)
+    claim = await claimed(log, "morning")
+    assert (claim.outcome, claim.doubtful) == (None, False)
+
+
 async def test_closing_what_was_sent_answers_that_it_was_sent(log: MessageLog) -> None:
     """The truth is in the log: a time-out of the attempt does not make it missed."""
-    await log.settle(await log.claim(DELIVERY, "email", "first", NOW, {}), SENT)
-    assert await log.close(DELIVERY, "email", Status.MISSED, "too late", NOW) == SENT
+    await log.leave([left(await claimed(log, "first"))])
+    (outcome,) = await log.close([closing()])
+    assert outcome is not None
+    assert outcome.status is Status.SENT
 
 
-async def test_closing_what_an_attempt_still_holds_says_that_it_may_have_gone(log: MessageLog) -> None:
+async def test_closing_what_an_attempt_was_handing_over_says_that_it_may_have_gone(log: MessageLog) -> None:
     """Neither sent nor missed is known, so neither is claimed to be."""
-    await log.claim(DELIVERY, "email", "first", NOW, {})
-    outcome = await log.close(DELIVERY, "email", Status.MISSED, "too late", NOW)
+    await claimed(log, "first")
+    (outcome,) = await log.close([closing()])
+    assert outcome is not None
     assert (outcome.status, outcome.doubtful) == (Status.UNCERTAIN, True)
     assert outcome.reason == "too late; an attempt may have sent it before"
 
 
 async def test_closing_after_clean_failures_keeps_the_last_reason(log: MessageLog) -> None:
     """Why it could not be sent is part of why it was missed."""
-    claim = await log.claim(DELIVERY, "email", "first", NOW, {})
-    await log.release(claim, "451 try again", doubtful=False)
-    outcome = await log.close(DELIVERY, "email", Status.MISSED, "too late", NOW)
+    await log.leave([left(await claimed(log, "first"), MessageStatus.WAITING, reason="451 try again")])
+    (outcome,) = await log.close([closing()])
+    assert outcome is not None
     assert outcome.status is Status.MISSED
     assert outcome.reason == "too late; the last attempt said: 451 try again"
 
@@ -109,7 +152,7 @@ async def test_of_many_who_claim_at_once_only_one_has_it_without_doubt(database_
     engines = [open_database(database_url) for _ in range(10)]
     try:
         claims = await asyncio.gather(
-            *(MessageLog(e).claim(DELIVERY, "email", f"t{n}", NOW, {}) for n, e in enumerate(engines))
+            *(claimed(MessageLog(engine), f"t{number}") for number, engine in enumerate(engines))
         )
         assert sorted(claim.doubtful for claim in claims) == [False] + [True] * 9
         assert len(await MessageLog(engines[0]).messages()) == 1
@@ -117,12 +160,60 @@ async def test_of_many_who_claim_at_once_only_one_has_it_without_doubt(database_
         await asyncio.gather(*(engine.dispose() for engine in engines))
 
 
+async def test_a_page_and_its_rerun_are_claimed_in_one_go(log: MessageLog) -> None:
+    """Five hundred at once; of the same page again, what was sent is settled and the rest is taken over."""
+    page = [
+        asked("first", delivery=replace(DELIVERY, notice=replace(NOTICE, key=f"n{number}")))
+        for number in range(500)
+    ]
+    claims = await log.claim(page)
+    await log.leave([left(claim) for claim in claims[:300]])
+    again = await log.claim([replace(one, token="again") for one in page])
+    assert [claim.outcome is not None for claim in again] == [True] * 300 + [False] * 200
+    assert all(claim.doubtful for claim in again[300:])
+
+
+async def test_a_claim_is_paid_for_and_what_fails_is_given_back(log: MessageLog, engine: AsyncEngine) -> None:
+    """The points leave with the claim, and come back when the provider refuses for good."""
+    async with writing(engine) as connection:
+        await topup(connection, PAYING, Pool.SMS, Decimal(10), "top-up", NOW)
+    want = Want(message_reference(NOTICE.key, "sms"), Decimal("0.85"))
+    claim = await claimed(log, "first", "sms", merchant=PAYING, want=want)
+    async with reading(engine) as connection:
+        assert (await balance(connection, "lumi")).sms == Decimal("9.15")
+    await log.leave([left(claim, MessageStatus.FAILED, refund=claim.paid)])
+    async with reading(engine) as connection:
+        assert (await balance(connection, "lumi")).sms == Decimal(10)
+
+
+async def test_what_cannot_be_paid_for_is_refused_and_not_claimed(log: MessageLog) -> None:
+    """No points, no message: the row says so, and which rule it was."""
+    want = Want(message_reference(NOTICE.key, "sms"), Decimal("0.85"))
+    claim = await claimed(log, "first", "sms", merchant=PAYING, want=want)
+    assert claim.outcome is not None
+    assert claim.outcome.status is Status.REFUSED
+    (row,) = await log.messages()
+    assert (row["status"], row["rule"]) == ("refused", "credits")
+    assert "points" in row["reason"]
+
+
+async def test_a_dead_address_is_suppressed_with_what_came_of_the_message(
+    log: MessageLog, engine: AsyncEngine
+) -> None:
+    """In the same transaction: nothing more goes there until it is lifted."""
+    claim = await claimed(log, "first")
+    dead = left(claim, MessageStatus.FAILED, dead_address="550 no such user", address="ada@example.com")
+    await log.leave([dead])
+    (suppressed,) = await Consents(engine).suppressions(merchant_id="lumi")
+    assert (suppressed["address"], suppressed["reason"]) == ("ada@example.com", "550 no such user")
+
+
 async def test_the_history_is_read_by_lifecycle_and_by_merchant_newest_first(log: MessageLog) -> None:
     """What an administrator asks for, and nothing else."""
     other = replace(DELIVERY, lifecycle="booking:lumi:b2", notice=replace(NOTICE, key="other"))
     foreign = replace(DELIVERY, merchant_id="nova", notice=replace(NOTICE, key="foreign"))
     for delivery in (DELIVERY, other, foreign):
-        await log.claim(delivery, "email", "t", NOW, {})
+        await claimed(log, "t", delivery=delivery)
     assert [row["notice_key"] for row in await log.messages()] == ["foreign", "other", NOTICE.key]
     assert [row["notice_key"] for row in await log.messages(lifecycle="booking:lumi:b2")] == ["other"]
     assert [row["notice_key"] for row in await log.messages(merchant_id="nova")] == ["foreign"]
