@@ -1,4 +1,4 @@
-"""The one moment that cannot be taken back: a claimed message is given to its provider, and the answer kept."""
+"""The moment that cannot be taken back: a claimed message goes to its provider, and the answer is kept."""
 
 import asyncio
 import logging
@@ -64,7 +64,7 @@ class HandingOver:
         return await self._by_one_of(job, attempt, providers)
 
     async def _by_one_of(self, job: Job, attempt: Attempt, providers: Sequence[Channel]) -> Left:
-        """By the merchant's provider; by its second one where the first is down and surely has not sent it."""
+        """By the merchant's provider; by the second one where the first is down and surely did not send."""
         message = _message(job, attempt)
         for number, provider in enumerate(providers):
             try:

@@ -50,8 +50,8 @@ class Asked:
 class Claim:
     """The right to send a message once, held by `token`.
 
-    `doubtful`: an earlier attempt may have handed it over. `paid`: something was reserved for it. `outcome` is
-    set when it is settled already, or cannot be paid for: then there is nothing to send.
+    `doubtful`: an earlier attempt may have handed it over. `paid`: something was reserved for it. `outcome`
+    is set when it is settled already, or cannot be paid for: then there is nothing to send.
     """
 
     key: str

@@ -17,7 +17,12 @@ from commands.reach import VAR, Address, DataDir, Lifecycle, Namespace, Reach, l
 from intake import days_to_today, merchant_named, moved_booking, read_booking, read_fact
 from models.agenda import Agenda
 from models.booking import Booking
-from models.booking_facts import FACTS, REQUESTS, AnyBookingFact, BookingRequest
+from models.booking_facts import (
+    FACTS,
+    REQUESTS,
+    AnyBookingFact,
+    BookingRequest,
+)
 from models.merchant import Merchant, booking_rules
 from models.showing import shown_time
 

@@ -9,7 +9,12 @@ from intake.files import Source, load
 from intake.people import PERSON, context_of
 from intake.problems import InputError, Problem, nearest, shown
 from intake.reader import Check, Reader
-from models.booking_facts import FACTS, REQUESTS, AnyBookingFact, Fact
+from models.booking_facts import (
+    FACTS,
+    REQUESTS,
+    AnyBookingFact,
+    Fact,
+)
 from models.merchant import Merchant
 
 KINDS: Mapping[str, type[AnyBookingFact]] = {**FACTS, **REQUESTS}

@@ -15,8 +15,8 @@ from models.booking import (
     last_end,
     payment_deadline,
 )
-from models.booking_facts import failing_deadline
 from models.booking_raise import make_notice
+from models.booking_record import failing_deadline
 from models.ids import booking_workflow_id
 from models.merchant import PaymentMethod
 from models.notices import CATALOGUE, Kind

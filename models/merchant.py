@@ -199,13 +199,17 @@ def booking_rules(merchant: Merchant, branch_id: str = "") -> BookingRules:
 def promotional_word(text: str, words: tuple[str, ...]) -> str | None:
     """The first promotional word in a text, or None. Case does not matter. [WACA-05]
 
-    A word of letters counts only as a whole word: "sale" is not in "wholesale". Chinese has no such bounds.
+    A word of letters counts only as a whole word: "sale" is not in "wholesale". Chinese has no such bounds,
+    and bounds no word of letters.
     """
     return next((word for word in words if _pattern(word).search(text)), None)
 
 
+_LETTERS = "0-9A-Za-zÀ-ɏ"
+
+
 @cache
 def _pattern(word: str) -> re.Pattern[str]:
-    before = r"(?<!\w)" if word[:1].isalnum() and word.isascii() else ""
-    after = r"(?!\w)" if word[-1:].isalnum() and word.isascii() else ""
+    before = rf"(?<![{_LETTERS}])" if word[:1].isalnum() and word.isascii() else ""
+    after = rf"(?![{_LETTERS}])" if word[-1:].isalnum() and word.isascii() else ""
     return re.compile(before + re.escape(word) + after, re.IGNORECASE)

@@ -7,7 +7,8 @@ from datetime import datetime
 from models.agenda import Agenda, ChannelOutcome, Done, Notice, Status
 from models.booking import Booking, BookingState
 from models.booking_agenda import booking_agenda
-from models.booking_facts import AnyBookingFact, advance, begin, record
+from models.booking_facts import AnyBookingFact
+from models.booking_record import advance, begin, record
 from models.merchant import BookingRules
 
 

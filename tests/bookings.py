@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from models.agenda import Agenda, ChannelOutcome, Done, Notice, Reason, Status, Verdict
 from models.booking import Booking, BookingState, Service
 from models.booking_agenda import booking_agenda
-from models.booking_facts import AnyBookingFact, advance, begin, record
+from models.booking_facts import AnyBookingFact
+from models.booking_record import advance, begin, record
 from models.merchant import BookingPolicy, BookingRules, PaymentMethod
 from models.notices import Kind
 from models.people import Person

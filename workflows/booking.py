@@ -22,12 +22,8 @@ with workflow.unsafe.imports_passed_through():
         Cancel,
         ChangeParticipant,
         Reschedule,
-        advance,
-        begin,
-        note_unreadable,
-        record,
-        refusal,
     )
+    from models.booking_record import advance, begin, note_unreadable, record, refusal
     from models.ids import booking_workflow_id
 
 

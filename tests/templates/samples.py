@@ -18,10 +18,8 @@ from models.booking_facts import (
     PaymentFailed,
     PaymentReceived,
     Reschedule,
-    advance,
-    begin,
-    record,
 )
+from models.booking_record import advance, begin, record
 from models.merchant import BookingPolicy, Branch, Merchant, PaymentMethod, booking_rules
 from models.notices import CATALOGUE, Kind
 from models.people import Person

@@ -13,7 +13,11 @@ from icalendar import Calendar, Event
 from activities.calendar_file import calendar_files
 from activities.qr import DOTS, voucher_code
 from channels.base import Attachment
-from models.booking_facts import Accepted, Cancelled, PaymentFailed
+from models.booking_facts import (
+    Accepted,
+    Cancelled,
+    PaymentFailed,
+)
 from models.merchant import PaymentMethod
 from models.notices import Kind
 from tests.requirements import requirement

@@ -182,7 +182,7 @@ class Model:
         return told
 
     def _payment_failed(self, fact: Any, at: datetime) -> str:
-        if self.phase == "open" and self.method in THE_MERCHANTS_OWN:
+        if self.phase == "open" and self.method != "card":
             return "refused"
         told = self._move("declined")
         if told == "taken":

@@ -13,9 +13,8 @@ from models.booking_facts import (
     PaymentFailed,
     PaymentReceived,
     Refunded,
-    begin,
-    record,
 )
+from models.booking_record import begin, record
 from models.merchant import BookingPolicy, PaymentMethod
 from models.notices import Kind
 from models.timing import Offset
@@ -432,3 +431,13 @@ def test_paid_after_acceptance_the_order_stays_accepted() -> None:
     life = Life(booking()).take(ACCEPTED).take(PAID)
     assert (life.state.order, life.state.payment) == (OrderStatus.ACCEPTED, PaymentStatus.PAID)
     assert life.sent(Kind.PAYMENT_RECEIVED) == ["anna"]
+
+
+@requirement("WACA-31")
+@pytest.mark.parametrize("method", [method for method in PaymentMethod if method is not PaymentMethod.CARD])
+def test_only_a_card_is_declined(method: PaymentMethod) -> None:
+    """A failed try at a code or a transfer ends nothing: the order waits for its deadline."""
+    life = Life(booking(by=method))
+    verdict = life.tell(DECLINED)
+    assert (verdict.taken, "only a card" in verdict.reason) == (False, True)
+    assert life.state.order is OrderStatus.PROCESSING

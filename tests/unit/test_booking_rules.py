@@ -10,7 +10,6 @@ from models.agenda import Agenda, LeftOut, Notice, Reason, Status
 from models.booking import BookingState, OrderStatus, PaymentStatus
 from models.booking_agenda import booking_agenda
 from models.booking_facts import (
-    REMEMBERED,
     Accepted,
     AnyBookingFact,
     Assigned,
@@ -21,9 +20,8 @@ from models.booking_facts import (
     PaymentReceived,
     Refunded,
     Reschedule,
-    begin,
-    refusal,
 )
+from models.booking_record import REMEMBERED, begin, refusal
 from models.ids import booking_workflow_id
 from models.merchant import (
     Branch,

@@ -26,7 +26,11 @@ from intake.facts import KINDS, check_fact
 from intake.merchants import check_merchant
 from intake.reader import PARSERS
 from models.booking import Booking
-from models.booking_facts import Accepted, Assigned, Reschedule
+from models.booking_facts import (
+    Accepted,
+    Assigned,
+    Reschedule,
+)
 from models.merchant import Merchant, PaymentMethod
 from models.people import Person
 from tests.requirements import requirement

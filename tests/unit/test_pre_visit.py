@@ -6,7 +6,12 @@ from datetime import timedelta
 import pytest
 
 from models.agenda import Reason, Status
-from models.booking_facts import Accepted, Cancelled, Refunded, Reschedule
+from models.booking_facts import (
+    Accepted,
+    Cancelled,
+    Refunded,
+    Reschedule,
+)
 from models.merchant import BookingPolicy
 from models.notices import Kind
 from models.timing import Offset

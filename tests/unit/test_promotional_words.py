@@ -51,6 +51,7 @@ def test_notes_that_only_remind_pass(notes: str) -> None:
         ("Une Réduction vous attend", "réduction"),
         ("Show this mail for a free gift.", "free gift"),
         ("sale", "sale"),
+        ("本週sale開跑", "sale"),
         ("wholesale and sale", "sale"),
         ("sale/discount", "discount"),
     ],

@@ -6,7 +6,11 @@ from pathlib import Path
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from models.booking_facts import Accepted, PaymentReceived, Reschedule
+from models.booking_facts import (
+    Accepted,
+    PaymentReceived,
+    Reschedule,
+)
 from temporal_server import dynamic_config_arguments, server_program
 from tests.world import ADA, a_world, booking, service
 from workflows.lifecycle import SEARCH_ATTRIBUTES

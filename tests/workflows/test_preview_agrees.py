@@ -18,7 +18,11 @@ from intake import (
     read_merchant,
 )
 from models.booking import Booking
-from models.booking_facts import REQUESTS, AnyBookingFact, BookingRequest
+from models.booking_facts import (
+    REQUESTS,
+    AnyBookingFact,
+    BookingRequest,
+)
 from models.merchant import Merchant, SmsProvider, booking_rules
 from models.rehearsal import rehearse
 from models.showing import agenda_document

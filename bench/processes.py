@@ -1,0 +1,211 @@
+"""The server and the workers, each a process of its own, so that what each costs can be told apart."""
+
+import asyncio
+import multiprocessing
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from bench.bare import Bare, HandOvers
+from channels.base import Abilities, Message, Receipt
+from client import connect
+from settings import Settings
+from temporal_server import server_arguments, server_program
+from worker import GRACE, STICKY, collect_seldom, running_worker
+
+STARTING = 60.0
+"""Seconds that a process may take until it is ready."""
+
+
+class Side(StrEnum):
+    """Who is measured."""
+
+    CARILLON = "carillon"
+    BARE = "bare"
+
+
+@dataclass(frozen=True)
+class Server:
+    """The embedded server and where it listens."""
+
+    address: str
+    cost: "Cost"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process costs."""
+
+    process: psutil.Process
+
+    @property
+    def seconds(self) -> float:
+        """User and system seconds so far."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    @property
+    def memory(self) -> int:
+        """Bytes resident now."""
+        return int(self.process.memory_info().rss)
+
+
+@dataclass(frozen=True)
+class WorkerProcess:
+    """A worker at work in its own process."""
+
+    cost: Cost
+    pipe: Connection
+
+    async def stop(self) -> list[float]:
+        """Stop it, and hear when each message was handed over."""
+        self.pipe.send("stop")
+        moments: list[float] = await asyncio.to_thread(_heard, self.pipe)
+        return moments
+
+
+@dataclass
+class NoOpChannel:
+    """A provider that takes everything at once and notes the moment."""
+
+    handed: HandOvers
+    provider: str = "noop"
+    abilities: Abilities = field(default_factory=Abilities)
+
+    async def send(self, message: Message) -> Receipt:  # noqa: ARG002  (what it says is no matter here)
+        await self.handed.hand_over()
+        return Receipt(self.provider)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@asynccontextmanager
+async def embedded_server(folder: Path) -> AsyncIterator[Server]:
+    """The server as `make up` starts it, on a SQLite file in this folder."""
+    port, ui_port = _free_ports(2)
+    arguments = server_arguments(folder / "temporal.db", port, ui_port, headless=True)
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen([server_program(), *arguments], stdout=log, stderr=subprocess.STDOUT)  # noqa: ASYNC220
+    address = f"127.0.0.1:{port}"
+    try:
+        await _until_listening(server, address, folder / "server.log")
+        yield Server(address, Cost(psutil.Process(server.pid)))
+    finally:
+        server.terminate()
+        try:
+            await asyncio.to_thread(server.wait, 15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+@asynccontextmanager
+async def worker_process(side: Side, address: str, settings: Settings) -> AsyncIterator[WorkerProcess]:
+    """A worker of one side, ready when the block begins and gone at its end."""
+    spawning = multiprocessing.get_context("spawn")
+    ours, theirs = spawning.Pipe()
+    process = spawning.Process(target=_work, args=(theirs, side, address, settings), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        await asyncio.to_thread(_heard, ours)
+        yield WorkerProcess(Cost(psutil.Process(process.pid)), ours)
+    finally:
+        ours.close()
+        await asyncio.to_thread(process.join, 15)
+        if process.is_alive():
+            process.kill()
+
+
+def _work(pipe: Connection, side: Side, address: str, settings: Settings) -> None:
+    asyncio.run(_working(pipe, side, address, settings))
+
+
+async def _working(pipe: Connection, side: Side, address: str, settings: Settings) -> None:
+    handed = HandOvers()
+    client = await connect(target_host=address)
+    collect_seldom()
+    async with (
+        _bare_worker(client, settings, handed)
+        if side is Side.BARE
+        else running_worker(client, settings, extra_channels={"smtp": NoOpChannel(handed)})
+    ):
+        pipe.send("ready")
+        try:
+            await asyncio.to_thread(pipe.recv)
+            pipe.send(handed.moments)
+        except EOFError:  # the load generator has gone
+            return
+
+
+def _bare_worker(client: Client, settings: Settings, handed: HandOvers) -> Worker:
+    """The settings of Carillon's own worker."""
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=[Bare],
+        activities=[handed.hand_over],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_concurrent_activities=settings.concurrent_activities,
+        max_concurrent_workflow_tasks=settings.concurrent_workflow_tasks,
+        max_cached_workflows=settings.cached_workflows,
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def _heard(pipe: Connection) -> Any:
+    if not pipe.poll(STARTING):
+        raise TimeoutError(f"a worker process has not answered within {STARTING:.0f} s")
+    return pipe.recv()
+
+
+async def _until_listening(server: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    host, port = address.split(":")
+    until = time.monotonic() + STARTING
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            await asyncio.sleep(0.1)
+            continue
+        writer.close()
+        return await _until_serving(address, until)
+    said = log.read_text(errors="replace")[-2000:]  # noqa: ASYNC240  (nothing else is to do)
+    raise RuntimeError(f"the Temporal server did not start: {said}")
+
+
+async def _until_serving(address: str, until: float) -> None:
+    """The port answers before the namespace is there."""
+    while True:
+        try:
+            client = await connect(target_host=address)
+            await client.count_workflows()
+        except Exception:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
+
+
+def _free_ports(number: int) -> list[int]:
+    with_ports = [socket.socket() for _ in range(number)]
+    try:
+        for one in with_ports:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in with_ports]
+    finally:
+        for one in with_ports:
+            one.close()
