@@ -29,6 +29,7 @@ from commands.quota import quota_app
 from commands.schema import schema
 from commands.suppressions import suppressions_app
 from commands.suspensions import resume, suspend
+from commands.template import template_app
 from commands.up import up
 
 USAGE = 2
@@ -55,6 +56,7 @@ app.command("fast-forward")(fast_forward)
 app.command()(messages)
 app.command()(explain)
 app.add_typer(suppressions_app, name="suppressions")
+app.add_typer(template_app, name="template")
 app.command()(schema)
 app.command()(doctor)
 

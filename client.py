@@ -24,8 +24,9 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from intake import check_booking
-from models.agenda import Agenda, Report
+from models.agenda import Agenda, Notice, Report
 from models.booking import Booking, BookingState
+from models.booking_content import BookingContent
 from models.booking_facts import BookingFact, BookingRequest
 from models.ids import booking_workflow_id
 from settings import TASK_QUEUE
@@ -146,7 +147,7 @@ class Carillon:
 
     async def agenda(self, lifecycle: str) -> Agenda:
         """What a lifecycle owes, what it sent and what it leaves out; of one that has ended too."""
-        handle = self.client.get_workflow_handle_for(BookingWorkflow.run, lifecycle)
+        handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(lifecycle)
         try:
             return await handle.query(BookingWorkflow.agenda, rpc_timeout=ANSWER)
         except RPCError as error:
@@ -154,6 +155,14 @@ class Carillon:
                 raise await self._gone(handle, error) from None
         # It went to a worker that has just died; by now the server knows, and another one answers.
         return await handle.query(BookingWorkflow.agenda, rpc_timeout=ANSWER)
+
+    async def content(self, lifecycle: str, notice: Notice) -> BookingContent:
+        """What a notice of this lifecycle says as things stand now."""
+        handle = self.client.get_workflow_handle_for(BookingWorkflow.run, lifecycle)
+        try:
+            return await handle.query(BookingWorkflow.content, notice, rpc_timeout=ANSWER)
+        except RPCError as error:
+            raise await self._gone(handle, error) from None
 
     async def now(self, lifecycle: str) -> datetime:
         """The lifecycle's own time: the real one, unless its clock was moved."""

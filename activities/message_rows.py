@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, tuple_, update
+from sqlalchemy import Row, bindparam, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.ledger import Want
@@ -126,9 +126,12 @@ THEIRS = update(MESSAGES).where(
     MESSAGES.c.notice_key == bindparam("held_key"),
     MESSAGES.c.channel == bindparam("held_channel"),
     MESSAGES.c.token == bindparam("held_token"),
-    MESSAGES.c.status.in_(HELD),
+    or_(*(MESSAGES.c.status == status for status in HELD)),
 )
-"""The row that an attempt holds still. Written once: SQLAlchemy then compiles it once."""
+"""The row that an attempt holds still. Written once: SQLAlchemy then compiles it once.
+
+It is carried out for many rows at a time, which a list after IN does not allow.
+"""
 
 
 def holder(claim: Claim) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from activities.formats import Formats, one_line, plain_spaces, shipped_locale
 from models.agenda import Notice
 from models.booking import Failure
 from models.booking_content import BookingContent, SessionView
+from models.channels import SMS
 from models.merchant import Merchant
-from models.notices import Kind
+from models.notices import CATALOGUE, Kind
 from models.people import Role
 
 BRIEF = 60
@@ -24,13 +25,26 @@ SMS_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         Kind.ORDER_PLACED: (*_EVERY, *_MONEY, *_DEADLINE),
         Kind.ORDER_FAILED: (*_EVERY, *_MONEY, "declined", "late"),
-        Kind.PAYMENT_RECEIVED: (*_EVERY, *_MONEY),
+        Kind.PAYMENT_RECEIVED: (*_EVERY, *_MONEY, "accepted"),
         Kind.PAYMENT_REMINDER: (*_EVERY, *_MONEY, *_DEADLINE),
-        Kind.ORDER_CANCELLED: (*_EVERY, *_MONEY),
+        Kind.ORDER_CANCELLED: (*_EVERY, *_MONEY, "refunded"),
         Kind.PRE_VISIT: (*_EVERY, "service", "day", "time", "place", "partner"),
     }
 )
 """What an SMS text may place, by kind: these, and no others. [WACA-23]"""
+
+EMAIL_NAMES = (
+    *("shop", "branch", "shop_phone", "shop_email", "shop_address", "shop_website", "name", "order_number"),
+    *("service", "day", "time", "voucher", *_MONEY, "pay_by"),
+)
+"""What an email of the merchant's own may place, where the catalogue lets it write one."""
+
+
+def names_of(kind: Kind, channel: str) -> tuple[str, ...]:
+    """What a merchant's own text of that kind may place by that channel; nothing where it may write none."""
+    if channel not in CATALOGUE[kind].editable.channels:
+        return ()
+    return SMS_NAMES.get(kind, ()) if channel == SMS else EMAIL_NAMES
 
 
 Values = dict[str, object]
@@ -104,6 +118,10 @@ def email_values(
         "payment_info": "" if content.paid else content.payment_info.strip(),
         "pay_by": formats.day(deadline) if deadline else "",
         "paid": content.paid,
+        "refunded": content.refunded,
+        "accepted": content.accepted,
+        "first": content.first,
+        "handed_on": _handed_on(notice, content),
         "declined": content.failure == Failure.CARD,
         "late": content.failure == Failure.DEADLINE,
         "service": slots[0].name if slots else "",
@@ -169,6 +187,14 @@ def _slot(notice: Notice, session: SessionView, shop: Shop, formats: Formats) ->
 def place_of(session: SessionView, shop: Shop) -> str:
     """Where a session is: its own place, else that of the outlet."""
     return one_line(session.place) or ", ".join(filter(None, (shop.branch, shop.address)))
+
+
+def _handed_on(notice: Notice, content: BookingContent) -> bool:
+    """Whether others come in the recipient's place, to all that the recipient has lost."""
+    others = (
+        session.participants and notice.recipient.name not in session.participants for session in content.gone
+    )
+    return bool(content.gone) and all(others)
 
 
 def _deadline(content: BookingContent) -> datetime | None:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,18 @@ class DeliveryState(StrEnum):
     """The provider has no word on it, or one that it does not explain."""
 
 
+@dataclass(frozen=True)
+class Word:
+    """What a provider says of one message.
+
+    `dead_address`: why no message can ever go to its address, where that is what the provider says.
+    """
+
+    provider_id: str
+    state: DeliveryState
+    dead_address: str = ""
+
+
 OnReceipt = Callable[[str, DeliveryState], Awaitable[None]]
 """Called with a `provider_id` and what became of that message, by providers that tell it on their own.
 
@@ -109,8 +121,15 @@ class Abilities:
     """The provider drops a second message that carries the same key."""
     receipts: bool = False
     """The provider can tell later whether the message arrived."""
+    refunds: bool = False
+    """What a message costs that did not arrive is given back. `CARILLON_<PROVIDER>_REFUNDS` says otherwise."""
     per_second: float | None = None
-    """The provider's own limit, messages a second, where it states one."""
+    """The provider's own limit, messages a second, where it states one.
+
+    `CARILLON_<PROVIDER>_PER_SECOND` says otherwise.
+    """
+    account: tuple[str, ...] = ()
+    """The settings that tell one account from another: a limit counts for one account."""
     at_most_once: bool = False
     """A message that may have left is never sent a second time, whatever its class would rather have."""
 
@@ -192,6 +211,15 @@ class Channel(Protocol):
     async def send(self, message: Message) -> Receipt: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Asking(Channel, Protocol):
+    """A provider that can be asked what became of a message, if its abilities speak of receipts."""
+
+    async def ask(self, provider_id: str, merchant_id: str, to: str) -> Word:
+        """The provider's word, PENDING where there is none yet. DeliveryError where it cannot be asked."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ class Channels:
         http: httpx.AsyncClient,
         *,
         extra: Mapping[str, Channel] | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
+        self.credentials = credentials or Credentials({})
         self._providers = providers
         self._http = http
         self._extra = dict(extra or {})
@@ -69,7 +71,7 @@ class Channels:
             },
             "push": {"fcm": FcmChannel(credentials, http), "console": console},
         }
-        return cls(providers, http, extra=extra)
+        return cls(providers, http, extra=extra, credentials=credentials)
 
     def get(self, channel: str, provider: str) -> Channel:
         """The provider for a channel, or a DeliveryError that names the ones there are."""

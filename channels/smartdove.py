@@ -32,7 +32,7 @@ class SmartdoveChannel:
     """SMS through SMARTDOVE."""
 
     provider = "smartdove"
-    abilities = Abilities(content=SMS_CONTENT)
+    abilities = Abilities(content=SMS_CONTENT, account=("SMARTDOVE_TOKEN",))
 
     def __init__(self, credentials: Credentials, http: httpx.AsyncClient) -> None:
         self._credentials = credentials

@@ -26,9 +26,11 @@ from channels.base import (
     Abilities,
     Credentials,
     DeliveryError,
+    DeliveryState,
     Message,
     OnReceipt,
     Receipt,
+    Word,
     misconfigured,
 )
 from channels.smpp_pdu import (
@@ -72,7 +74,9 @@ class SmppChannel:
         self._credentials = credentials
         self._on_receipt = on_receipt
         self._links: dict[tuple[Smsc, str], SmppLink] = {}
-        self.abilities = Abilities(content=SMS_CONTENT, receipts=on_receipt is not None)
+        self.abilities = Abilities(
+            content=SMS_CONTENT, receipts=on_receipt is not None, account=("SMPP_HOST", "SMPP_SYSTEM_ID")
+        )
 
     async def send(self, message: Message) -> Receipt:
         merchant = message.merchant_id
@@ -84,6 +88,11 @@ class SmppChannel:
     async def listen(self, merchant_id: str) -> None:
         """Bind now, to hear what became of messages that an earlier process handed over."""
         await self._link(self._smsc(merchant_id), self._ids(merchant_id)).listen()
+
+    async def ask(self, provider_id: str, merchant_id: str, to: str) -> Word:  # noqa: ARG002  (HTTP's want it)
+        """An SMSC is not asked, it tells: what matters is that somebody listens."""
+        await self.listen(merchant_id)
+        return Word(provider_id, DeliveryState.PENDING)
 
     async def close(self) -> None:
         links, self._links = self._links, {}

@@ -4,7 +4,7 @@ Settings: `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN`, and `TWILIO_FROM` (a number
 `TWILIO_MESSAGING_SERVICE_SID`; `TWILIO_STATUS_CALLBACK`, an address that Twilio calls with each new state of
 a message; `TWILIO_URL`.
 
-Twilio drops no duplicates. It takes nearly every number, and says of most dead ones only later that they are.
+Twilio drops no duplicates, and charges for what did not arrive as well. It takes nearly every number, and says of most dead ones only later that they are.
 """
 
 import base64
@@ -25,6 +25,7 @@ from channels.base import (
     DeliveryState,
     Message,
     Receipt,
+    Word,
 )
 from channels.http import asked_to_wait, blot, exchange, http_failure, json_object, object_in
 from channels.sms_http import e164
@@ -92,7 +93,7 @@ class TwilioChannel:
     """SMS through the merchant's account at Twilio, or the house's."""
 
     provider = "twilio"
-    abilities = Abilities(content=SMS_CONTENT, receipts=True)
+    abilities = Abilities(content=SMS_CONTENT, receipts=True, account=("TWILIO_ACCOUNT_SID",))
 
     def __init__(self, credentials: Credentials, http: httpx.AsyncClient) -> None:
         self._credentials = credentials
@@ -115,13 +116,17 @@ class TwilioChannel:
 
     async def state(self, sid: str, merchant_id: str) -> DeliveryState:
         """What became of a message that Twilio took. DeliveryError where Twilio cannot be asked."""
+        return (await self.ask(sid, merchant_id, "")).state
+
+    async def ask(self, sid: str, merchant_id: str, to: str) -> Word:  # noqa: ARG002  (others want the number)
+        """Twilio knows a message by its SID alone."""
         response = await self._ask("GET", f"Messages/{sid}.json", merchant_id)
         if response.status_code == httpx.codes.NOT_FOUND:
-            return DeliveryState.UNKNOWN
+            return Word(sid, DeliveryState.UNKNOWN)
         if not response.is_success:
             raise _refused(response, self._login(merchant_id))
         answer = object_in(response, secrets=self._login(merchant_id))
-        return _state(str(answer.get("status", "")))
+        return _word(sid, str(answer.get("status", "")), str(answer.get("error_code") or ""))
 
     async def close(self) -> None:
         """Nothing to close: the HTTP client belongs to the registry."""
@@ -155,6 +160,12 @@ def told_dead(form: Mapping[str, str]) -> bool:
     return told(form)[1] is DeliveryState.UNDELIVERED and form.get("ErrorCode", "") in DEAD_LATER
 
 
+def word(form: Mapping[str, str]) -> Word:
+    """All that a status callback says."""
+    sid, _ = told(form)
+    return _word(sid, form.get("MessageStatus", ""), form.get("ErrorCode", ""))
+
+
 def valid_signature(token: str, url: str, form: Mapping[str, str | Iterable[str]], signature: str) -> bool:
     """Whether a callback was signed (`X-Twilio-Signature`) with the account's token. Pure.
 
@@ -186,6 +197,12 @@ def _addresses(url: str) -> tuple[str, str]:
 
 def _signed(token: str, text: str) -> str:
     return base64.b64encode(hmac.new(token.encode(), text.encode(), hashlib.sha1).digest()).decode()
+
+
+def _word(sid: str, status: str, error: str) -> Word:
+    state = _state(status)
+    dead = state is DeliveryState.UNDELIVERED and error in DEAD_LATER
+    return Word(sid, state, f"Twilio {error}: there is no such number" if dead else "")
 
 
 def _state(status: str) -> DeliveryState:

@@ -60,6 +60,19 @@ class Editable(StrEnum):
     FIXED = "nothing"
     SMS = "the SMS text"
     SMS_AND_NOTES = "the SMS text and the pre-visit notes"
+    EVERY_TEXT = "the email and the SMS text"
+    """For loyalty and promotional notices only: the emails about orders are fixed."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels whose whole text a merchant may write."""
+        match self:
+            case Editable.FIXED:
+                return ()
+            case Editable.EVERY_TEXT:
+                return ("email", "sms")
+            case _:
+                return ("sms",)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,11 @@ class BookingWorkflow(Lifecycle[BookingState]):
             return Agenda(lifecycle, "waiting for the merchant's rules", "UTC")
         return self.agenda_at(workflow.now())
 
+    @workflow.query
+    def content(self, notice: Notice) -> BookingContent:
+        """What a notice says as things stand, for a preview."""
+        return booking_content(self.state, notice)
+
     async def prepare(self) -> None:
         if self.state.rules is not None:
             return

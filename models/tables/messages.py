@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlmodel import Field, Index, SQLModel, UniqueConstraint
+from sqlmodel import Field, Index, SQLModel, UniqueConstraint, text
 
 
 class MessageStatus(StrEnum):
@@ -35,12 +35,28 @@ class MessageRow(SQLModel, table=True):
     `token` names the attempt that holds the claim. `doubtful`: an attempt died, or lost its answer, after
     it may have handed the message over. `rule` is the check of the gate that decided, under the rules of
     `policy_version`. Instants are UTC, by the lifecycle's clock.
+
+    `told_at`: when the provider's last word came on what became of it. `ask_at`: when the provider is asked
+    next, None when it is not; `asks`: how often it was. These three are by the real clock.
     """
 
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("notice_key", "channel", name="one_message_per_notice_and_channel"),
         Index("ix_messages_merchant_id_address", "merchant_id", "address"),
+        Index(
+            "ix_messages_provider_id",
+            "provider",
+            "provider_id",
+            sqlite_where=text("provider_id <> ''"),
+            postgresql_where=text("provider_id <> ''"),
+        ),
+        Index(
+            "ix_messages_ask_at",
+            "ask_at",
+            sqlite_where=text("ask_at IS NOT NULL"),
+            postgresql_where=text("ask_at IS NOT NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -69,3 +85,6 @@ class MessageRow(SQLModel, table=True):
     not_after: datetime
     claimed_at: datetime | None = None
     settled_at: datetime | None = None
+    told_at: datetime | None = None
+    ask_at: datetime | None = None
+    asks: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
