@@ -13,6 +13,15 @@ from typing import Any
 
 from temporalio.client import (
     Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
     WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowUpdateFailedError,
@@ -28,14 +37,20 @@ from models.agenda import Agenda, Notice, Report
 from models.booking import Booking, BookingState
 from models.booking_content import BookingContent
 from models.booking_facts import BookingFact, BookingRequest
-from models.ids import booking_workflow_id
+from models.ids import booking_workflow_id, upkeep_id
 from settings import TASK_QUEUE
 from workflows.booking import BookingWorkflow
 from workflows.lifecycle import MEMBER_ID, MERCHANT_ID, STAGE
+from workflows.upkeep import UpkeepWorkflow
 
 ANSWER = timedelta(seconds=11)
 """How long a query may take: a little longer than the server needs to find that a worker is gone."""
 _UNANSWERED = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+
+EVERY = timedelta(minutes=1)
+"""How often there is upkeep. What was missed while nobody worked is not made up for: one run does all."""
+STUCK = timedelta(minutes=15)
+"""A run of upkeep that has not ended by then holds up the next ones, and is ended."""
 
 Clock = Callable[[WorkflowHandle[Any, Any]], Awaitable[datetime]]
 
@@ -74,6 +89,30 @@ async def connect(**options: Any) -> Client:
 async def connect_to(address: str, namespace: str = "default") -> Client:
     """A Temporal client of the plain server at that address, whatever the environment says."""
     return await Client.connect(address, namespace=namespace, data_converter=pydantic_data_converter)
+
+
+async def ensure_upkeep(client: Client, task_queue: str = TASK_QUEUE) -> None:
+    """See to it that there is the schedule of upkeep, as it is meant today. One that was paused stays so."""
+    name = upkeep_id(task_queue)
+    wanted = Schedule(
+        action=ScheduleActionStartWorkflow(
+            UpkeepWorkflow.run,
+            id=name,
+            task_queue=task_queue,
+            execution_timeout=STUCK,
+            static_summary="Upkeep: receipts and alerts",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=EVERY),
+    )
+
+    def as_wanted(found: ScheduleUpdateInput) -> ScheduleUpdate:
+        return ScheduleUpdate(replace(wanted, state=found.description.schedule.state))
+
+    try:
+        await client.create_schedule(name, wanted)
+    except ScheduleAlreadyRunningError:
+        await client.get_schedule_handle(name).update(as_wanted)
 
 
 async def _real_time(_: WorkflowHandle[Any, Any]) -> datetime:
@@ -158,7 +197,7 @@ class Carillon:
 
     async def content(self, lifecycle: str, notice: Notice) -> BookingContent:
         """What a notice of this lifecycle says as things stand now."""
-        handle = self.client.get_workflow_handle_for(BookingWorkflow.run, lifecycle)
+        handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(lifecycle)
         try:
             return await handle.query(BookingWorkflow.content, notice, rpc_timeout=ANSWER)
         except RPCError as error:

@@ -5,12 +5,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from activities.credit_values import credit_values
-from activities.formats import Formats
-from activities.rendering import TEMPLATES
+from activities.formats import plain_spaces
+from activities.rendering import Rendered, Renderer, RenderError
 from models.credit_content import Alert, alert_delivery
 from models.merchant import PROMOTIONAL_WORDS, promotional_word
 from models.notices import Kind
@@ -21,25 +18,11 @@ AT = datetime(2026, 3, 10, 6, tzinfo=UTC)
 ALERT = Alert(7, "lumi", Kind.SMS_POINTS_LOW, "m1", Decimal("41.65"), 49, AT)
 
 
-def rendered(locale: str) -> dict[str, str]:
-    """The blocks of the email to a merchant of that locale."""
+def rendered(locale: str) -> Rendered:
+    """The email to a merchant of that locale."""
     merchant = replace(PAYING, locale=locale)
     delivery = alert_delivery(ALERT, merchant)
-    formats = Formats.of((delivery.notice.recipient.locale, merchant.locale), delivery.content.zone)
-    values = credit_values(delivery.notice, delivery.content, formats)
-    return {block: _block(block, locale, values) for block in ("subject", "text", "html")}
-
-
-def _block(block: str, locale: str, values: dict[str, object]) -> str:
-    environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        autoescape=block == "html",
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template(f"{Kind.SMS_POINTS_LOW}/{locale}/email.j2")
-    return "".join(template.blocks[block](template.new_context(values)))
+    return Renderer().render(delivery.notice, delivery.content, merchant, "email")
 
 
 @requirement("WACA-29b")
@@ -59,7 +42,7 @@ def _block(block: str, locale: str, values: dict[str, object]) -> str:
         (
             "fr",
             "Vos points SMS sont presque épuisés",
-            ("mardi 10 mars 2026 à 14\u00a0h", "41,65", "49 SMS nationaux", "Bonjour Lumi Studio,"),
+            ("mardi 10 mars 2026 à 14 h", "41,65", "49 SMS nationaux", "Bonjour Lumi Studio,"),
         ),
     ],
 )
@@ -68,9 +51,18 @@ def test_the_merchant_is_told_what_is_left_and_what_to_do(
 ) -> None:
     """When it was, how many points, how many messages; and it sounds like no advertising."""
     message = rendered(locale)
-    assert message["subject"] == subject
-    for part in (message["text"], message["html"]):
+    assert message.subject == subject
+    assert message.attachments == ()
+    for part in (plain_spaces(message.text), plain_spaces(message.html)):
         assert all(words in part for words in said), part
         assert promotional_word(part, PROMOTIONAL_WORDS) is None
         assert "Carillon" in part
         assert "owner@lumi.example" not in part, "the shop's own contacts have no place in it"
+
+
+@requirement("WACA-29b")
+def test_it_goes_by_email_alone() -> None:
+    """To warn of the last points by SMS would spend them."""
+    delivery = alert_delivery(ALERT, PAYING)
+    with pytest.raises(RenderError, match="sms_points_low does not go by sms"):
+        Renderer().render(delivery.notice, delivery.content, PAYING, "sms")
