@@ -11,6 +11,8 @@ TASK_QUEUE = "carillon"
 class Settings:
     """`environment` also holds the credentials of the channels, so it is never shown.
 
+    `upkeep`: whether the worker sees to it that there is a schedule for what is done every minute.
+
     The connection to Temporal is read by `temporalio.envconfig` (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, ...).
     """
 
@@ -21,6 +23,7 @@ class Settings:
     concurrent_workflow_tasks: int = 100
     cached_workflows: int = 10_000
     log_level: str = "INFO"
+    upkeep: bool = True
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -38,6 +41,7 @@ def settings_from(environment: Mapping[str, str], data_dir: Path = Path("var")) 
         concurrent_workflow_tasks=_number(environment, "CARILLON_CONCURRENT_WORKFLOW_TASKS", 100),
         cached_workflows=_number(environment, "CARILLON_CACHED_WORKFLOWS", 10_000),
         log_level=environment.get("CARILLON_LOG_LEVEL", "INFO").upper(),
+        upkeep=_switch(environment, "CARILLON_UPKEEP", default=True),
         environment=environment,
     )
 
@@ -49,3 +53,10 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"{name}={text!r} is no positive whole number: use one such as {default}")
     return int(text)
+
+
+def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = environment.get(name, "").strip().lower()
+    if text not in ("", "yes", "no"):
+        raise SettingsError(f"{name}={text!r} is neither: use yes or no")
+    return text == "yes" if text else default

@@ -10,11 +10,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import CompositePayloadConverter
+from temporalio.service import RPCError
 from temporalio.worker import (
     UnsandboxedWorkflowRunner,
     Worker,
@@ -29,20 +32,26 @@ from activities.handing_over import HandingOver
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from activities.pipeline import Pipeline
+from activities.rates import Rates, real_time
+from activities.receipts import Receipts
 from activities.rendering import Renderer
 from activities.standing import Standings
-from channels.base import Channel
+from activities.templates import Templates
+from activities.upkeep import Upkeep
+from channels.base import Channel, DeliveryState, OnReceipt
 from channels.registry import Channels
-from client import connect
+from channels.smpp import SmppChannel
+from client import connect, ensure_upkeep
 from settings import Settings, settings_from
 from workflows.booking import BookingWorkflow
+from workflows.upkeep import UpkeepWorkflow
 
 STICKY = timedelta(seconds=300)
 """At the default of 10 s a backlog of more than 10 s is worked twice: five times slower in a burst."""
 GRACE = timedelta(seconds=25)
 """A stopping worker lets what it has begun to send come to its end."""
 
-WORKFLOWS = [BookingWorkflow]
+WORKFLOWS = [BookingWorkflow, UpkeepWorkflow]
 
 
 @asynccontextmanager
@@ -64,17 +73,16 @@ async def running_worker(
     async with AsyncExitStack() as stack:
         engine = open_database(settings.database_url)
         stack.push_async_callback(engine.dispose)
-        channels = Channels.from_environment(settings.environment, extra=extra_channels, write=write)
+        channels = Channels.from_environment(
+            settings.environment, extra=extra_channels, write=write, on_receipt=taking(lambda: receipts)
+        )
         stack.push_async_callback(channels.close)
-        merchants = Merchants(engine)
-        log = MessageLog(engine)
-        pipeline = Pipeline(log, Standings(engine), Renderer(), HandingOver(log, channels))
-        deliveries = Deliveries(log, merchants, pipeline)
+        receipts = Receipts(engine, channels)
         worker = Worker(
             _with_shared_readers(client),
             task_queue=settings.task_queue,
             workflows=WORKFLOWS,
-            activities=[merchants.booking_rules, deliveries.deliver, deliveries.close_out],
+            activities=_activities(engine, channels, receipts),
             workflow_runner=runner or UnsandboxedWorkflowRunner(),
             max_concurrent_activities=settings.concurrent_activities,
             max_concurrent_workflow_tasks=settings.concurrent_workflow_tasks,
@@ -84,7 +92,42 @@ async def running_worker(
             deployment_config=_deployment(settings.build_id),
         )
         await stack.enter_async_context(worker)
+        if settings.upkeep:
+            await _upkeep(client, settings.task_queue)
         yield worker
+
+
+def _activities(engine: AsyncEngine, channels: Channels, receipts: Receipts) -> list[Callable[..., Any]]:
+    merchants, log = Merchants(engine), MessageLog(engine)
+    handing_over = HandingOver(log, channels, Rates(engine))
+    pipeline = Pipeline(log, Standings(engine), Renderer(), handing_over, Templates(engine))
+    deliveries = Deliveries(log, merchants, pipeline)
+    upkeep = Upkeep(engine, merchants, pipeline, receipts)
+    return [
+        merchants.booking_rules,
+        deliveries.deliver,
+        deliveries.close_out,
+        upkeep.poll_receipts,
+        upkeep.send_alerts,
+    ]
+
+
+def taking(receipts: Callable[[], Receipts]) -> OnReceipt:
+    """What an SMSC tells, told to the receipts; they are made after the channels, which they need."""
+
+    async def on_receipt(provider_id: str, state: DeliveryState) -> None:
+        # What is not noted as sent yet is kept: there is nothing that the SMSC must say again.
+        await receipts().told(SmppChannel.provider, provider_id, state, real_time())
+
+    return on_receipt
+
+
+async def _upkeep(client: Client, task_queue: str) -> None:
+    try:
+        await ensure_upkeep(client, task_queue)
+    except RPCError:
+        # Reminders go without it: that is no reason to send none. `carillon doctor` tells of it.
+        logging.getLogger("carillon").exception("there is no schedule of upkeep")
 
 
 _pydantic = PydanticPayloadConverter()

@@ -1,14 +1,15 @@
 """What is to be told to merchants: written with its cause, taken as often as needed, told once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.ledger_books import ALERTS
-from models.credit_content import Alert
-from models.credits import to_points
+from activities.ledger_books import ACCOUNTS, ALERTS
+from models.credit_content import Alert, banner
+from models.credits import Pool, to_points
+from models.merchant import Merchant
 from models.notices import Kind
 
 
@@ -34,3 +35,16 @@ async def alerts_done(connection: AsyncConnection, ids: Iterable[int], now: date
     await connection.execute(
         update(ALERTS).where(ALERTS.c.id.in_(list(ids)), ALERTS.c.done_at.is_(None)).values(done_at=now)
     )
+
+
+async def banners(connection: AsyncConnection, merchants: Sequence[Merchant]) -> dict[str, str]:
+    """What is to be shown wherever somebody looks at one of these, by merchant. [WACA-29a]"""
+    charged = [merchant for merchant in merchants if merchant.charged()]
+    if not charged:
+        return {}
+    query = select(ACCOUNTS.c.merchant_id, ACCOUNTS.c.balance).where(
+        ACCOUNTS.c.pool == Pool.SMS, ACCOUNTS.c.merchant_id.in_([merchant.id for merchant in charged])
+    )
+    points = {row.merchant_id: to_points(row.balance) for row in await connection.execute(query)}
+    told = {merchant.id: banner(merchant, points.get(merchant.id, to_points(0))) for merchant in charged}
+    return {merchant_id: words for merchant_id, words in told.items() if words is not None}

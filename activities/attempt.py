@@ -1,9 +1,12 @@
 """What travels through the pipeline: one attempt, what it sends, and what is not settled yet."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from temporalio import activity
 
 from models.agenda import ChannelOutcome, Delivery
 from models.merchant import Merchant
@@ -23,6 +26,17 @@ class Attempt:
     @property
     def now(self) -> datetime:
         return self.started + self.elapsed()
+
+
+def this_attempt() -> Attempt:
+    """The attempt of the activity that runs now."""
+    info, loop = activity.info(), asyncio.get_running_loop()
+    origin = loop.time()
+    return Attempt(
+        token=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}",
+        started=info.started_time,
+        elapsed=lambda: timedelta(seconds=loop.time() - origin),
+    )
 
 
 @dataclass(frozen=True)

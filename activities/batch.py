@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -37,13 +37,24 @@ class Batch(Generic[Q, A]):
         return answer
 
     async def ask_all(self, requests: Sequence[Q]) -> list[A]:
-        """A page of requests; the answers are in their order."""
+        """A page of requests; the answers are in their order. The first error is raised, once all are."""
+        answers = []
+        for answer in await self.ask_each(requests):
+            if isinstance(answer, Exception):
+                raise answer
+            answers.append(answer)
+        return answers
+
+    async def ask_each(self, requests: Sequence[Q]) -> list[A | Exception]:
+        """A page of requests, each with its answer or its own error."""
         loop = asyncio.get_running_loop()
-        asked = [(request, loop.create_future()) for request in requests]
+        asked: list[tuple[Q, asyncio.Future[A]]] = [(request, loop.create_future()) for request in requests]
         self._gathered += asked
         if self._at_work is None:
             self._at_work = asyncio.create_task(self._work())
-        return [await answer for _, answer in asked]
+        answers = await asyncio.gather(*(answer for _, answer in asked), return_exceptions=True)
+        # Nobody cancels a single answer, and `_settle` hands on nothing but an Exception.
+        return cast("list[A | Exception]", answers)
 
     async def _work(self) -> None:
         try:

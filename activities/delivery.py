@@ -1,14 +1,12 @@
 """The activities that send: a notice, by all its channels, each once."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.attempt import Attempt, Item, Later
+from activities.attempt import Item, Later, this_attempt
 from activities.merchants import Merchants, UnknownMerchantError
 from activities.message_log import MessageLog
 from activities.message_rows import Closing
@@ -37,12 +35,13 @@ class Deliveries:
         While a channel may still succeed this raises, so that Temporal tries again; the channels that are
         settled stay so. What has passed its last moment is recorded as missed.
         """
+        attempt = this_attempt()  # whatever it waits for counts against its time
         try:
             merchant = await self._merchants.get(delivery.merchant_id)
         except UnknownMerchantError as error:
             raise ApplicationError(str(error), type="UnknownMerchant") from None
         items = [Item(delivery, channel, merchant) for channel in delivery.notice.channels]
-        answers = [answer for link in await self._pipeline.send(items, _attempt()) for answer in link]
+        answers = [answer for link in await self._pipeline.send(items, attempt) for answer in link]
         later = [answer for answer in answers if isinstance(answer, Later)]
         if later:
             raise _another_attempt(later)
@@ -55,16 +54,6 @@ class Deliveries:
         channels = order.delivery.notice.channels
         closings = [Closing(order.delivery, channel, status, order.reason, now) for channel in channels]
         return [outcome for outcome in await self._log.close(closings) if outcome is not None]
-
-
-def _attempt() -> Attempt:
-    info, loop = activity.info(), asyncio.get_running_loop()
-    origin = loop.time()
-    return Attempt(
-        token=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}",
-        started=info.started_time,
-        elapsed=lambda: timedelta(seconds=loop.time() - origin),
-    )
 
 
 def _another_attempt(later: Sequence[Later]) -> ApplicationError:

@@ -55,7 +55,8 @@ _GONE = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED)
 
 _ENDINGS: Mapping[MessageStatus, Callable[[Message], str]] = {
     MessageStatus.WAITING: lambda _: "Not sent yet, another attempt follows",
-    MessageStatus.CLAIMED: lambda _: "Being sent now, or its worker died: the next attempt will tell",
+    MessageStatus.CLAIMED: lambda _: "Not sent yet, an attempt is about to",
+    MessageStatus.HANDING_OVER: lambda _: "Being sent now, or its worker died: the next attempt will tell",
     MessageStatus.DEFERRED: lambda _: "Not sent yet",
     MessageStatus.SENT: _sent,
     MessageStatus.DELIVERED: lambda message: f"{_sent(message)}, and it arrived",

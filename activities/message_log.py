@@ -9,11 +9,12 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from activities.batch import Batch
+from activities.batch import OUT_OF_REACH, Batch
 from activities.consents import Consents
 from activities.database import reading, writing
 from activities.ledger import Short, lock, refund, reserve
 from activities.message_rows import (
+    HOLDING,
     MESSAGES,
     ON_THE_WAY,
     THEIRS,
@@ -27,6 +28,7 @@ from activities.message_rows import (
     closed_outcome,
     held_by,
     holder,
+    holds_still,
     left_columns,
     locked,
     new_row,
@@ -56,6 +58,7 @@ class MessageLog:
             insert(MESSAGES).on_conflict_do_nothing().returning(MESSAGES.c.notice_key, MESSAGES.c.channel)
         )
         self._claims: Batch[Asked, Claim] = Batch(engine, writing, self._claim)
+        self._departures: Batch[Claim, bool] = Batch(engine, writing, self._hand_over)
         self._leavings: Batch[Left, None] = Batch(engine, writing, self._leave)
         self._closings: Batch[Closing, ChannelOutcome | None] = Batch(engine, writing, self._close)
 
@@ -63,16 +66,17 @@ class MessageLog:
         """Take messages for sending, and pay for them in the same transaction.
 
         A message that an attempt was handing over when it died is taken over and doubtful; one that an
-        attempt only held is not.
+        attempt only held is not. One that cannot be written is hindered, and hinders no other.
         """
-        return await self._claims.ask_all(asked)
+        answers = await self._claims.ask_each(asked)
+        return [_claimed(one, answer) for one, answer in zip(asked, answers, strict=True)]
 
-    async def hand_over(self, claims: Sequence[Claim]) -> None:
-        """Mark held messages as leaving, just before they do: from here on they may have been sent."""
-        ordered = sorted(claims, key=lambda claim: (claim.key, claim.channel))
-        async with writing(self._engine) as connection:
-            leaving = {"status": MessageStatus.HANDING_OVER}
-            await connection.execute(THEIRS, [{**holder(claim), **leaving} for claim in ordered])
+    async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
+        """Mark held messages as leaving, just before they do: from here on they may have been sent.
+
+        Answers whether each may leave: one that was taken over or closed meanwhile may not.
+        """
+        return await self._departures.ask_all(claims)
 
     async def leave(self, left: Sequence[Left]) -> None:
         """Write what came of claimed messages, where their attempt holds them still."""
@@ -99,8 +103,12 @@ class MessageLog:
         return [dict(row) for row in rows]
 
     async def _claim(self, connection: AsyncConnection, asked: Sequence[Asked]) -> list[Claim]:
+        # One message may be asked for twice in one go: by a page that names it twice, or by an attempt that
+        # was given up while it waited and the one that follows it.
+        first = {one.place: one for one in reversed(asked)}
         rows = {
-            one.place: new_row(one.delivery, one.channel, {**held_by(one), "attempts": 1}) for one in asked
+            place: new_row(one.delivery, one.channel, {**held_by(one), "attempts": 1})
+            for place, one in first.items()
         }
         new = await self._insert_new(connection, rows)
         known = await locked(connection, [place for place in rows if place not in new])
@@ -108,15 +116,27 @@ class MessageLog:
         for one in asked:
             row = known.get(one.place)
             claim = claim_on(one, row)
-            if row is not None and claim.outcome is None:
+            if claim.outcome is None and first[one.place] is not one:
+                claim = replace(claim, hindrance="it is being sent already")
+            elif row is not None and claim.outcome is None:
                 await _take_over(connection, one, row, claim)
             claims.append(claim)
         return await _paid(connection, asked, claims)
 
+    async def _hand_over(self, connection: AsyncConnection, claims: Sequence[Claim]) -> list[bool]:
+        rows = await locked(connection, [claim.place for claim in claims], *HOLDING)
+        held = [holds_still(claim, rows) for claim in claims]
+        leaving = {"status": MessageStatus.HANDING_OVER}
+        marks = [{**holder(claim), **leaving} for claim, holds in zip(claims, held, strict=True) if holds]
+        if marks:
+            await connection.execute(THEIRS, marks)
+        return held
+
     async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> list[None]:
-        ordered = sorted(left, key=lambda one: (one.claim.key, one.claim.channel))
+        ordered = sorted(left, key=lambda one: one.claim.place)
+        back = await _held_still(connection, ordered) if any(one.refund for one in ordered) else []
         await connection.execute(THEIRS, [{**holder(one.claim), **left_columns(one)} for one in ordered])
-        await _give_back(connection, [one for one in ordered if one.refund])
+        await _give_back(connection, [one for one in back if one.refund])
         dead = [suppression(one) for one in ordered if one.dead_address]
         if dead:
             await self._consents.suppress(dead, connection)
@@ -147,6 +167,22 @@ class MessageLog:
         return {(row.notice_key, row.channel) for row in written}
 
 
+def _claimed(asked: Asked, answer: Claim | Exception) -> Claim:
+    if isinstance(answer, Claim):
+        return answer
+    if isinstance(answer, OUT_OF_REACH):
+        raise answer
+    # Only the name: the sentence of a database error quotes what was to be written.
+    why = type(getattr(answer, "orig", None) or answer).__name__
+    return Claim(*asked.place, asked.token, hindrance=f"it cannot be claimed: {why}")
+
+
+async def _held_still(connection: AsyncConnection, left: Sequence[Left]) -> list[Left]:
+    """Those whose attempt holds them still: only that one may give back what they cost."""
+    rows = await locked(connection, [one.claim.place for one in left], *HOLDING)
+    return [one for one in left if holds_still(one.claim, rows)]
+
+
 async def _take_over(connection: AsyncConnection, one: Asked, row: Row[Any], claim: Claim) -> None:
     await connection.execute(
         update(MESSAGES)
@@ -160,7 +196,7 @@ async def _paid(connection: AsyncConnection, asked: Sequence[Asked], claims: Seq
     paid = list(claims)
     wanting: dict[str, list[int]] = {}
     for number, (one, claim) in enumerate(zip(asked, claims, strict=True)):
-        if one.want is not None and claim.outcome is None:
+        if one.want is not None and claim.holds:
             wanting.setdefault(one.merchant.id, []).append(number)
     if len(wanting) > 1:
         await lock(connection, wanting, asked[0].now)

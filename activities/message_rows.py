@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, or_, select, tuple_, update
+from sqlalchemy import Column, Row, bindparam, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.ledger import Want
@@ -17,6 +17,7 @@ from models.tables.messages import MessageRow, MessageStatus
 MESSAGES = MessageRow.__table__  # type: ignore[attr-defined]
 HELD = (MessageStatus.CLAIMED, MessageStatus.HANDING_OVER)
 ON_THE_WAY = (MessageStatus.WAITING, MessageStatus.DEFERRED, *HELD)
+PROVIDER_ID: int = MESSAGES.c.provider_id.type.length
 CHUNK = 400
 """So many keys in one list of a query."""
 
@@ -51,7 +52,8 @@ class Claim:
     """The right to send a message once, held by `token`.
 
     `doubtful`: an earlier attempt may have handed it over. `paid`: something was reserved for it. `outcome`
-    is set when it is settled already, or cannot be paid for: then there is nothing to send.
+    is set when it is settled already, or cannot be paid for: then there is nothing to send. `hindrance`:
+    why this attempt may not send it, while another one may.
     """
 
     key: str
@@ -60,6 +62,16 @@ class Claim:
     doubtful: bool = False
     paid: bool = False
     outcome: ChannelOutcome | None = None
+    hindrance: str = ""
+
+    @property
+    def place(self) -> Place:
+        return self.key, self.channel
+
+    @property
+    def holds(self) -> bool:
+        """Whether its attempt may send it."""
+        return self.outcome is None and not self.hindrance
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,8 @@ class Left:
     """What becomes of a claimed message: a final status with its moment, or WAITING for another attempt.
 
     `refund`: what it cost is given back. `dead_address`: why nothing more goes to `address`, if so.
-    `wait`: how long a provider wishes to be left alone; it is not written down.
+    `wait`: how long a provider wishes to be left alone; it is not written down. `ask_at`: when the provider
+    is first asked what became of it, if it is asked at all.
     """
 
     claim: Claim
@@ -82,6 +95,7 @@ class Left:
     dead_address: str = ""
     address: str = ""
     wait: timedelta | None = None
+    ask_at: datetime | None = None
 
     @property
     def settled(self) -> bool:
@@ -139,6 +153,16 @@ def holder(claim: Claim) -> dict[str, Any]:
     return {"held_key": claim.key, "held_channel": claim.channel, "held_token": claim.token}
 
 
+HOLDING = (MESSAGES.c.notice_key, MESSAGES.c.channel, MESSAGES.c.token, MESSAGES.c.status)
+"""All that `holds_still` looks at."""
+
+
+def holds_still(claim: Claim, rows: Mapping[Place, Row[Any]]) -> bool:
+    """Whether a claim is good yet, by the rows as they are now."""
+    row = rows.get(claim.place)
+    return row is not None and row.token == claim.token and row.status in HELD
+
+
 def new_row(delivery: Delivery[Any], channel: str, columns: Mapping[str, Any]) -> dict[str, Any]:
     """The whole row of a message that has none yet."""
     notice = delivery.notice
@@ -176,14 +200,18 @@ def claim_on(asked: Asked, row: Row[Any] | None) -> Claim:
 
 
 def left_columns(left: Left) -> dict[str, Any]:
-    """What is written of a message that was claimed."""
+    """What is written of a message that was claimed.
+
+    What a provider says is made to fit: a row that cannot be written would be sent again and again.
+    """
     return {
         "status": left.status,
-        "reason": left.reason,
+        "reason": left.reason.replace("\0", ""),
         "provider": left.provider,
-        "provider_id": left.provider_id,
+        "provider_id": left.provider_id[:PROVIDER_ID],
         "settled_at": left.now if left.settled else None,
         "doubtful": left.doubtful,
+        "ask_at": left.ask_at,
     }
 
 
@@ -197,9 +225,10 @@ def suppression(left: Left) -> Suppression:
 def closed_columns(closing: Closing, row: Row[Any]) -> dict[str, Any]:
     """What closing makes of a message that is on its way: what may have gone is not called missed."""
     columns = closing.columns
+    doubtful = row.doubtful or row.status == MessageStatus.HANDING_OVER
     if closing.deferred:
-        return columns
-    if row.status == MessageStatus.HANDING_OVER or row.doubtful:
+        return {**columns, "doubtful": doubtful}
+    if doubtful:
         reason = f"{closing.reason}; an attempt may have sent it before"
         return {**columns, "status": MessageStatus.UNCERTAIN, "reason": reason, "doubtful": True}
     if row.reason and row.status == MessageStatus.WAITING:
@@ -229,12 +258,17 @@ def outcome_of(row: Row[Any]) -> ChannelOutcome:
     )
 
 
-async def locked(connection: AsyncConnection, places: Sequence[Place]) -> dict[Place, Row[Any]]:
-    """The rows of these messages, locked. On SQLite the transaction holds the whole database already."""
+async def locked(
+    connection: AsyncConnection, places: Sequence[Place], *columns: Column[Any]
+) -> dict[Place, Row[Any]]:
+    """The rows of these messages, or those columns of them, locked.
+
+    On SQLite the transaction holds the whole database already.
+    """
     ordered, found = sorted(set(places)), {}
     for start in range(0, len(ordered), CHUNK):
         query = (
-            select(MESSAGES)
+            select(*(columns or MESSAGES.c))
             .where(tuple_(MESSAGES.c.notice_key, MESSAGES.c.channel).in_(ordered[start : start + CHUNK]))
             .order_by(MESSAGES.c.notice_key, MESSAGES.c.channel)
             .with_for_update()

@@ -5,9 +5,10 @@ once; what leaves is marked in small groups, so that a crash leaves no more doub
 """
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from activities.attempt import Answer, Attempt, Item, Later
 from activities.handing_over import HandingOver, Job
@@ -16,10 +17,12 @@ from activities.message_log import MessageLog
 from activities.message_rows import Asked, Claim, Closing
 from activities.rendering import Rendered, Renderer, RenderError
 from activities.standing import Standings
+from activities.templates import Templates
 from models.agenda import ChannelOutcome, Status
 from models.channels import SMS
 from models.ids import message_reference
 from models.notices import CATALOGUE
+from models.own_template import NONE, Overrides
 from models.tables.messages import MessageStatus
 from policies.gate import (
     POLICY_VERSION,
@@ -36,6 +39,8 @@ GROUP = 50
 BREATH = 20
 """So many are rendered before others on the event loop have their turn."""
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass
 class _Way:
@@ -46,14 +51,21 @@ class _Way:
     rendered: Rendered | None = None
     claim: Claim | None = None
     answer: Answer | None = None
+    paced: bool = False
 
 
 class Pipeline:
     """Sends, with what it needs."""
 
     def __init__(
-        self, log: MessageLog, standings: Standings, renderer: Renderer, handing_over: HandingOver
+        self,
+        log: MessageLog,
+        standings: Standings,
+        renderer: Renderer,
+        handing_over: HandingOver,
+        templates: Templates | None = None,
     ) -> None:
+        self._templates = templates
         self._log = log
         self._standings = standings
         self._renderer = renderer
@@ -83,6 +95,8 @@ class Pipeline:
             way.proposal = replace(way.proposal, standing=standing)
         await self._pass_the_gate(ways, attempt)
         passed = [way for way in ways if way.rendered is not None and way.answer is None]
+        for way in passed:
+            way.paced = self._handing_over.paced(way.item)
         at_once = len(passed) <= GROUP
         await self._claim(passed, attempt, in_hand=at_once)
         ready = [way for way in passed if way.answer is None]
@@ -93,10 +107,11 @@ class Pipeline:
     async def _pass_the_gate(self, ways: Sequence[_Way], attempt: Attempt) -> None:
         """Decide, render, decide again; what does not pass is written down with the rule that held it."""
         held: list[tuple[_Way, Refused | Deferred]] = []
+        own = await self._own_texts({way.item.merchant.id for way in ways})
         for number, way in enumerate(ways):
             decision = before_rendering(way.proposal)
             if isinstance(decision, Passed):
-                self._render(way)
+                self._render(way, own[way.item.merchant.id])
                 if way.rendered is not None:
                     decision = after_rendering(way.proposal)
             if not isinstance(decision, Passed):
@@ -106,38 +121,55 @@ class Pipeline:
         outcomes = await self._log.close([_closing(way, decision, attempt.now) for way, decision in held])
         for (way, decision), outcome in zip(held, outcomes, strict=True):
             if isinstance(decision, Deferred) and outcome is None:
-                way.answer = Later(way.item.channel, decision.reason, decision.until - attempt.now)
+                wait = max(decision.until - attempt.now, timedelta(0))
+                way.answer = Later(way.item.channel, decision.reason, wait)
             else:
                 way.answer = outcome
 
-    def _render(self, way: _Way) -> None:
+    async def _own_texts(self, merchant_ids: Set[str]) -> dict[str, Overrides]:
+        """The wording that merchants have made their own."""
+        if self._templates is None:
+            return dict.fromkeys(merchant_ids, NONE)
+        return {merchant_id: await self._templates.of(merchant_id) for merchant_id in sorted(merchant_ids)}
+
+    def _render(self, way: _Way, own: Overrides) -> None:
         item = way.item
         try:
             rendered = self._renderer.render(
-                item.delivery.notice, item.delivery.content, item.merchant, item.channel
+                item.delivery.notice, item.delivery.content, item.merchant, item.channel, own
             )
         except RenderError as error:
             # A mended template lets the message go: it is tried again until its last moment.
             way.answer = Later(item.channel, str(error))
             return
+        except Exception as error:
+            # A fault in one message holds up no other of its page.
+            _log.exception("%s by %s cannot be rendered", item.delivery.notice.kind, item.channel)
+            way.answer = Later(item.channel, f"{type(error).__name__} while it was rendered")
+            return
         way.rendered = rendered
         way.proposal = replace(way.proposal, text=rendered.text, segments=rendered.segments)
 
     async def _claim(self, ways: Sequence[_Way], attempt: Attempt, *, in_hand: bool) -> None:
-        asked = [_asked(way, attempt, in_hand=in_hand) for way in ways]
+        asked = [_asked(way, attempt, in_hand=in_hand and not way.paced) for way in ways]
         for way, claim in zip(ways, await self._log.claim(asked), strict=True):
             way.claim, way.answer = claim, claim.outcome
+            if claim.hindrance:
+                way.answer = Later(way.item.channel, claim.hindrance)
 
     async def _hand_over(self, ways: Sequence[_Way], attempt: Attempt, *, marked: bool) -> None:
-        jobs = [Job(way.item, way.claim, way.rendered) for way in ways if way.claim and way.rendered]
-        if not marked:
-            await self._log.hand_over([job.claim for job in jobs])
+        jobs = [
+            Job(way.item, way.claim, way.rendered, held=way.paced or not marked)
+            for way in ways
+            if way.claim and way.rendered
+        ]
         for way, answer in zip(ways, await self._handing_over.send(jobs, attempt), strict=True):
             way.answer = answer
 
 
 def _proposal(item: Item, now: datetime) -> Proposal:
-    return Proposal(item.delivery.notice, item.channel, item.merchant, now)
+    branch_id = getattr(item.delivery.content, "branch_id", "")
+    return Proposal(item.delivery.notice, item.channel, item.merchant, now, branch_id=branch_id)
 
 
 def _closing(way: _Way, decision: Refused | Deferred, now: datetime) -> Closing:
@@ -171,7 +203,7 @@ def _want(way: _Way) -> Want | None:
     points = item.merchant.sms_points(rendered.segments, domestic=domestic)
     if not points and item.merchant.quota.monthly is None:
         return None
-    branch_id = getattr(item.delivery.content, "branch_id", "")
+    branch_id = way.proposal.branch_id
     return Want(
         message_reference(item.delivery.notice.key, item.channel),
         points,

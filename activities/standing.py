@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
 from activities.addresses import address_problem, zone_of
+from activities.batch import Batch
 from activities.database import reading
 from activities.phone import is_domestic
+from activities.standing_ledger import Left, left_for
 from models.channels import SMS, families
 from models.consent import Consent, member_subject, same_address
 from models.notices import CATALOGUE
@@ -38,37 +40,44 @@ Where = tuple[str, str, str]
 
 
 class Standings:
-    """Reads the standing of recipients and merchants: a handful of queries, however long the page."""
+    """Reads the standing of recipients and merchants: a handful of queries, however long the page.
+
+    What several ask for at one time is read together.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        self._reads: Batch[Proposal, Standing] = Batch(engine, reading, _read)
 
     async def read(self, proposals: Sequence[Proposal]) -> list[Standing]:
-        """The standing of each, in the same order. What no policy of theirs asks for is not looked up.
+        """The standing of each, in the same order. What no policy of theirs asks for is not looked up."""
+        return await self._reads.ask_all(proposals) if proposals else []
 
-        The ledger's part, `quota_left` and `credits_left`, is left at None.
-        """
-        if not proposals:
-            return []
-        async with reading(self._engine) as connection:
-            suspended = await _suspensions(connection, proposals)
-            suppressed = await _suppressions(connection, proposals)
-            consents = await _consents(connection, proposals)
-            verified = await _verified(connection, proposals)
-            sent = await _sent_today(connection, proposals)
-        return [
-            Standing(
-                consent=_latest(consents, proposal),
-                verified=_where(proposal) in verified,
-                suspended=_suspension(suspended, proposal),
-                suppressed=suppressed.get(_where(proposal), ""),
-                address_problem=_problem(proposal),
-                zone=_zone(proposal),
-                sent_today=sent.get(number, 0),
-                domestic=_domestic(proposal),
-            )
-            for number, proposal in enumerate(proposals)
-        ]
+
+_NOTHING_COUNTED = Left()
+
+
+async def _read(connection: AsyncConnection, proposals: Sequence[Proposal]) -> list[Standing]:
+    suspended = await _suspensions(connection, proposals)
+    suppressed = await _suppressions(connection, proposals)
+    consents = await _consents(connection, proposals)
+    verified = await _verified(connection, proposals)
+    sent = await _sent_today(connection, proposals)
+    left = await left_for(connection, proposals)
+    return [
+        Standing(
+            consent=_latest(consents, proposal),
+            verified=_where(proposal) in verified,
+            suspended=_suspension(suspended, proposal),
+            suppressed=suppressed.get(_where(proposal), ""),
+            address_problem=_problem(proposal),
+            zone=_zone(proposal),
+            sent_today=sent.get(number, 0),
+            quota_left=left.get(number, _NOTHING_COUNTED).quota,
+            credits_left=left.get(number, _NOTHING_COUNTED).credits,
+            domestic=_domestic(proposal),
+        )
+        for number, proposal in enumerate(proposals)
+    ]
 
 
 def _where(proposal: Proposal) -> Where:

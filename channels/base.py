@@ -122,7 +122,10 @@ class Abilities:
     receipts: bool = False
     """The provider can tell later whether the message arrived."""
     refunds: bool = False
-    """What a message costs that did not arrive is given back. `CARILLON_<PROVIDER>_REFUNDS` says otherwise."""
+    """What a message cost that did not arrive is given back.
+
+    `CARILLON_<PROVIDER>_REFUNDS` says otherwise.
+    """
     per_second: float | None = None
     """The provider's own limit, messages a second, where it states one.
 

@@ -4,7 +4,8 @@ Settings: `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN`, and `TWILIO_FROM` (a number
 `TWILIO_MESSAGING_SERVICE_SID`; `TWILIO_STATUS_CALLBACK`, an address that Twilio calls with each new state of
 a message; `TWILIO_URL`.
 
-Twilio drops no duplicates, and charges for what did not arrive as well. It takes nearly every number, and says of most dead ones only later that they are.
+Twilio drops no duplicates, and charges for what did not arrive as well. It takes nearly every number, and
+says of most dead ones only later that they are.
 """
 
 import base64

@@ -13,7 +13,10 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
+from activities.alerts import banners
+from activities.database import reading
 from activities.merchants import Merchants
 from channels.base import Credentials
 from commands.failures import (
@@ -27,6 +30,7 @@ from commands.failures import (
 )
 from commands.output import say
 from commands.reach import VAR, Address, DataDir, Namespace, Reach
+from models.ids import upkeep_id
 from models.merchant import EmailProvider, Merchant, SmsProvider
 from workflows.lifecycle import SEARCH_ATTRIBUTES
 
@@ -42,7 +46,10 @@ STILL_THERE = timedelta(seconds=75)
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, what is wrong with it (nothing, if it is well), the mend, how grave."""
+    """One line: what was looked at, what is wrong with it (nothing, if it is well), the mend, how grave.
+
+    What is wrong and not grave (0) is only to be known.
+    """
 
     what: str
     wrong: str = ""
@@ -70,7 +77,8 @@ def _show(finding: Finding) -> None:
     if not finding.wrong:
         say(("  ok  ", "green"), finding.what)
         return
-    say(("  x   ", "bold red"), f"{finding.what}: {finding.wrong}")
+    mark = ("  x   ", "bold red") if finding.status else ("  !   ", "bold yellow")
+    say(mark, f"{finding.what}: {finding.wrong}")
     if finding.mend:
         say((f"      -> {finding.mend}", "cyan"))
 
@@ -89,6 +97,7 @@ async def _temporal(reach: Reach) -> AsyncIterator[Finding]:
             yield Finding(f"{where}, namespace {client.namespace}")
             yield await _attributes(client)
             yield await _worker(client, reach.settings.task_queue)
+            yield await _upkeep(client, reach.settings.task_queue)
     except (OutOfReach, Mistake) as error:
         what, _, mend = str(error).partition(": ")
         yield Finding(where, what, mend, OUT_OF_REACH)
@@ -127,11 +136,27 @@ async def _worker(client: Client, task_queue: str) -> Finding:
     return Finding(what, "none is at work", "start `carillon up`, or `python -m worker`", OUT_OF_REACH)
 
 
+async def _upkeep(client: Client, task_queue: str) -> Finding:
+    name = upkeep_id(task_queue)
+    what = f"the schedule {name!r}, for receipts and alerts"
+    try:
+        description = await client.get_schedule_handle(name).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return Finding(what, "there is none", "start a worker with CARILLON_UPKEEP=yes: it makes it", MISTAKE)
+    if description.schedule.state.paused:
+        return Finding(what, "it is paused", "unpause it in the Web UI, under Schedules")
+    return Finding(what)
+
+
 async def _database(reach: Reach) -> AsyncIterator[Finding]:
     try:
         async with reach.database() as engine:
             known = Merchants(engine)
             merchants = [await known.get(merchant_id) for merchant_id in await known.ids()]
+            async with reading(engine) as connection:
+                low = await banners(connection, merchants)
     except (OutOfReach, *MISTAKES) as error:
         what, _, mend = str(error).partition(": ")
         yield Finding("the database", what, mend, OUT_OF_REACH)
@@ -141,6 +166,8 @@ async def _database(reach: Reach) -> AsyncIterator[Finding]:
         yield Finding("merchants", "none is known", "`carillon merchant apply FILE`", MISTAKE)
     for merchant in merchants:
         yield _credentials(merchant, development=reach.development)
+        if merchant.id in low:
+            yield Finding("points", low[merchant.id])
 
 
 def _credentials(merchant: Merchant, *, development: bool) -> Finding:

@@ -8,13 +8,20 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from activities.alerts import banners
+from activities.database import reading
+from activities.merchants import Merchants
 from activities.message_log import MessageLog
-from commands.output import STYLES, plain, print_json, say, table
+from commands.output import STYLES, plain, print_json, say, table, warn
 from commands.reach import VAR, AsJson, DataDir, Reach, lifecycle_id
-from models.agenda import Status
 from models.showing import utc_text
 
-LEFT_TO_PROGRAMS = ("id", "token")
+_STYLES: Mapping[str, str] = {
+    **{status.value: style for status, style in STYLES.items()},
+    "delivered": "bold green",
+    "undelivered": "red",
+}
+LEFT_TO_PROGRAMS = ("id", "token", "ask_at", "asks")
 """Columns that mean nothing outside."""
 
 
@@ -25,9 +32,11 @@ def messages(
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
 ) -> None:
-    """The message history, the newest first."""
+    """The message history, the newest first; and above it, whose points for SMS run low. [WACA-29a]"""
     only = {"lifecycle": lifecycle_id(lifecycle) if lifecycle else "", "merchant_id": merchant or ""}
-    rows = asyncio.run(_messages(Reach(data_dir), only, limit))
+    rows, low = asyncio.run(_messages(Reach(data_dir), only, limit))
+    for words in low:
+        warn(words)
     if as_json:
         print_json([_document(row) for row in rows])
     elif rows:
@@ -37,11 +46,19 @@ def messages(
         say("No message yet.")
 
 
-async def _messages(reach: Reach, only: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
+async def _messages(
+    reach: Reach, only: Mapping[str, str], limit: int
+) -> tuple[list[dict[str, Any]], list[str]]:
     async with reach.database() as engine:
-        return await MessageLog(engine).messages(
+        rows = await MessageLog(engine).messages(
             lifecycle=only["lifecycle"], merchant_id=only["merchant_id"], limit=limit
         )
+        known = Merchants(engine)
+        ids = await known.ids()
+        shown = {only["merchant_id"]} if only["merchant_id"] else {row["merchant_id"] for row in rows}
+        merchants = [await known.get(id_) for id_ in ids if id_ in shown or not any(only.values())]
+        async with reading(engine) as connection:
+            return rows, list((await banners(connection, merchants)).values())
 
 
 def _document(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +77,7 @@ def _aware(instant: datetime) -> datetime:
 def _row(row: Mapping[str, Any]) -> tuple[str | Text, ...]:
     settled = row["settled_at"]
     status = row["status"]
-    came = Text(status, style=STYLES[Status(status)] if status in list(Status) else "dim")
+    came = Text(status, style=_STYLES.get(status, "dim"))
     came.append(f": {row['reason']}" if row["reason"] else "")
     came.append(" (may have arrived twice)" if row["doubtful"] else "")
     return (

@@ -25,6 +25,11 @@ def notice_key(lifecycle_id: str, kind: str, subject: str, person_id: str) -> st
     return f"{lifecycle_id}/{kind}/{subject}/{person_id}"
 
 
+def upkeep_id(task_queue: str) -> str:
+    """`carillon-upkeep`: the schedule of upkeep, one for each task queue, and what it starts."""
+    return f"{task_queue}-upkeep"
+
+
 def credits_lifecycle_id(merchant_id: str) -> str:
     """`credits:{merchant}`: what the notices about a merchant's points belong to; no workflow."""
     return f"credits:{merchant_id}"

@@ -38,7 +38,8 @@ class Proposal:
     """A message that wants to go: this notice, by this channel, at this moment (UTC).
 
     `text`, `segments` and `notes`, the block that the merchant wrote into it, are known once it is rendered.
-    `row` is the catalogue's for the kind of notice, unless another is given.
+    `row` is the catalogue's for the kind of notice, unless another is given. `branch_id`: the outlet whose
+    quota it counts in; blank is the merchant itself.
     """
 
     notice: Notice
@@ -50,6 +51,7 @@ class Proposal:
     segments: int = 0
     notes: str = ""
     row: Row | None = None
+    branch_id: str = ""
 
     @property
     def kind_row(self) -> Row:

@@ -189,6 +189,7 @@ async def a_world(
             {
                 "CARILLON_DATABASE_URL": database_url or f"sqlite:///{folder / 'carillon.db'}",
                 "CARILLON_TASK_QUEUE": queue or f"test-{uuid4().hex}",
+                "CARILLON_UPKEEP": "no",
                 **mail_sink.environment,
                 **twsms.environment,
                 **smartdove.environment,

@@ -1,0 +1,353 @@
+"""What may have been sent twice, or not at all: never by a fault of ours, and never without a mark."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import httpx
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.testing import ActivityEnvironment
+
+from activities.attempt import Answer, Attempt, Item, Later
+from activities.database import reading, writing
+from activities.delivery import Deliveries
+from activities.handing_over import LATEST, HandingOver, Job
+from activities.ledger import Want
+from activities.ledger_accounts import balance, topup
+from activities.merchants import Merchants
+from activities.message_log import MessageLog
+from activities.message_rows import Asked, Claim, Closing, Left
+from activities.pipeline import Pipeline
+from activities.rates import Rates
+from activities.rendering import Rendered, Renderer
+from activities.standing import Standings
+from channels.base import Abilities, Channel, DeliveryError, Message, Receipt
+from channels.registry import Channels
+from models.agenda import ChannelOutcome, Notice, Status
+from models.credits import Pool
+from models.ids import message_reference
+from models.merchant import Merchant, SmsProvider, SmsSettings
+from models.tables.messages import MessageStatus
+from tests.faults.campaign_items import NOON, PROVIDER, SHOP, item
+
+Answering = Callable[[Message], Awaitable[Receipt]]
+NOTHING_SPECIAL = Abilities()
+TEXT = Rendered("", "Hello", "", (), "en", 1)
+
+
+async def taken(_: Message) -> Receipt:
+    return Receipt(PROVIDER.value, "id")
+
+
+@dataclass
+class Fake:
+    """A provider that keeps the keys of what it was given."""
+
+    answer: Answering = taken
+    provider: str = PROVIDER.value
+    abilities: Abilities = NOTHING_SPECIAL
+    given: list[str] = field(default_factory=list)
+
+    async def send(self, message: Message) -> Receipt:
+        self.given.append(message.key)
+        return await self.answer(message)
+
+    async def close(self) -> None:
+        """Nothing stays open."""
+
+
+@dataclass
+class Clock:
+    """The time that an attempt has taken, as the test has it."""
+
+    elapsed: timedelta = timedelta(0)
+
+    def attempt(self, token: str = "first", started: datetime = NOON) -> Attempt:
+        return Attempt(token, started, lambda: self.elapsed)
+
+
+def free(number: int, merchant: Merchant | None = None) -> Item:
+    """A message that costs nothing."""
+    one = item(number)
+    return replace(one, merchant=merchant or replace(SHOP, credits=replace(SHOP.credits, enabled=False)))
+
+
+def handing_over(log: MessageLog, engine: AsyncEngine, *providers: Fake) -> HandingOver:
+    extra = {provider.provider: cast(Channel, provider) for provider in providers}
+    return HandingOver(log, Channels({}, cast(httpx.AsyncClient, None), extra=extra), Rates(engine))
+
+
+def pipeline(engine: AsyncEngine, *providers: Fake, renderer: Renderer | None = None) -> Pipeline:
+    log = MessageLog(engine)
+    return Pipeline(log, Standings(engine), renderer or Renderer(), handing_over(log, engine, *providers))
+
+
+def asked(one: Item, token: str = "first", **changes: Any) -> Asked:
+    return replace(Asked(one.delivery, one.channel, one.merchant, token, NOON, {}), **changes)
+
+
+async def rows_of(engine: AsyncEngine) -> dict[str, dict[str, Any]]:
+    return {row["notice_key"]: row for row in await MessageLog(engine).messages(limit=1000)}
+
+
+def left(claim: Claim, status: MessageStatus = MessageStatus.SENT, **changes: Any) -> Left:
+    return replace(Left(claim, SHOP.id, status, NOON), **changes)
+
+
+async def test_a_page_is_marked_and_settled_in_a_transaction_each(engine: AsyncEngine) -> None:
+    """Not message by message: that is what the pages are for."""
+    log = MessageLog(engine)
+    claims = await log.claim([asked(free(number), in_hand=False) for number in range(200)])
+    commits: list[object] = []
+    event.listen(engine.sync_engine, "commit", commits.append)
+    assert await log.hand_over(claims) == [True] * 200
+    await log.leave([left(claim) for claim in claims])
+    assert len(commits) == 2
+
+
+async def test_a_fault_in_a_channel_puts_only_its_own_message_in_doubt(engine: AsyncEngine) -> None:
+    """What the others of its group were answered is kept; nobody knows of the one whether it has gone."""
+    bad = free(3).delivery.notice.key
+
+    async def answer(message: Message) -> Receipt:
+        if message.key == bad:
+            raise KeyError("id")
+        await asyncio.sleep(0.01)
+        return await taken(message)
+
+    answers = await pipeline(engine, Fake(answer)).send([free(n) for n in range(5)], Clock().attempt())
+    assert [_status(one[-1]) for one in answers] == ["sent"] * 3 + ["later", "sent"]
+    rows = await rows_of(engine)
+    assert (rows[bad]["status"], rows[bad]["doubtful"]) == ("waiting", True)
+    assert not any(row["doubtful"] for key, row in rows.items() if key != bad)
+
+
+async def test_a_fault_in_a_template_holds_up_no_other_message_of_the_page(engine: AsyncEngine) -> None:
+    """It waits to be mended; the others go."""
+
+    class Faulty(Renderer):
+        def render(self, notice: Notice, *given: Any, **more: Any) -> Rendered:
+            if notice.key == free(1).delivery.notice.key:
+                raise ZeroDivisionError
+            return super().render(notice, *given, **more)
+
+    provider = Fake()
+    sending = pipeline(engine, provider, renderer=Faulty())
+    answers = await sending.send([free(n) for n in range(3)], Clock().attempt())
+    assert [_status(one[-1]) for one in answers] == ["sent", "later", "sent"]
+    assert len(provider.given) == 2
+
+
+async def test_a_message_that_cannot_be_claimed_holds_up_no_other_of_the_page(engine: AsyncEngine) -> None:
+    """The others are claimed, and it is said which one is not."""
+    page = [asked(free(n), said={"text": None if n == 1 else "Hello"}) for n in range(3)]
+    claims = await MessageLog(engine).claim(page)
+    assert [claim.holds for claim in claims] == [True, False, True]
+    assert "IntegrityError" in claims[1].hindrance or "NotNull" in claims[1].hindrance
+
+
+async def test_a_message_that_a_page_names_twice_goes_once(engine: AsyncEngine) -> None:
+    """One claim for one notice and channel, also within a page."""
+    provider = Fake()
+    answers = await pipeline(engine, provider).send([free(0), free(1), free(0)], Clock().attempt())
+    assert [_status(one[-1]) for one in answers] == ["sent", "sent", "later"]
+    assert len(provider.given) == 2
+
+
+async def test_of_two_attempts_that_claim_in_one_go_only_one_holds_the_message(engine: AsyncEngine) -> None:
+    """An attempt that was given up while it waited for the database, and the one that follows it."""
+    log = MessageLog(engine)
+    both = await asyncio.gather(log.claim([asked(free(0), "old")]), log.claim([asked(free(0), "new")]))
+    assert [claim.holds for (claim,) in both] == [True, False]
+    (row,) = (await rows_of(engine)).values()
+    assert (row["token"], row["attempts"]) == ("old", 1)
+
+
+async def test_what_was_taken_over_meanwhile_does_not_leave(engine: AsyncEngine) -> None:
+    """An attempt that only held a message looks once more whether it is its own."""
+    log, provider, one = MessageLog(engine), Fake(), free(0)
+    (old,) = await log.claim([asked(one, "old", in_hand=False)])
+    (new,) = await log.claim([asked(one, "new", in_hand=False)])
+    assert not new.doubtful
+    sending = handing_over(log, engine, provider)
+    (answer,) = await sending.send([Job(one, old, TEXT, held=True)], Clock().attempt("old"))
+    assert isinstance(answer, Later)
+    assert provider.given == []
+    (answer,) = await sending.send([Job(one, new, TEXT, held=True)], Clock().attempt("new"))
+    assert isinstance(answer, ChannelOutcome)
+    assert provider.given == [one.delivery.notice.key]
+
+
+async def test_a_message_that_was_closed_meanwhile_does_not_leave(engine: AsyncEngine) -> None:
+    """What the history calls lapsed is not sent after all."""
+    log, provider, one = MessageLog(engine), Fake(), free(0)
+    (claim,) = await log.claim([asked(one, in_hand=False)])
+    async with writing(engine) as connection:
+        await connection.exec_driver_sql("UPDATE messages SET status = 'lapsed'")
+    (answer,) = await handing_over(log, engine, provider).send(
+        [Job(one, claim, TEXT, held=True)], Clock().attempt()
+    )
+    assert isinstance(answer, Later)
+    assert provider.given == []
+
+
+async def test_what_waited_too_long_for_its_mark_does_not_leave(engine: AsyncEngine) -> None:
+    """The next attempt may be at work by the time that the database has answered."""
+    clock, provider, one = Clock(), Fake(), free(0)
+
+    class Slow(MessageLog):
+        async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
+            held = await super().hand_over(claims)
+            clock.elapsed = LATEST + timedelta(seconds=1)
+            return held
+
+    log = Slow(engine)
+    (claim,) = await log.claim([asked(one, in_hand=False)])
+    sending = handing_over(log, engine, provider)
+    (answer,) = await sending.send([Job(one, claim, TEXT, held=True)], clock.attempt())
+    assert isinstance(answer, Later)
+    assert provider.given == []
+    (row,) = (await rows_of(engine)).values()
+    assert (row["status"], row["doubtful"]) == ("waiting", False)
+
+
+async def test_a_message_whose_last_moment_passes_on_the_way_does_not_leave(engine: AsyncEngine) -> None:
+    """Late by seconds is late."""
+    provider, one = Fake(), free(0)
+    log = MessageLog(engine)
+    (claim,) = await log.claim([asked(one)])
+    late = Clock(timedelta(seconds=2)).attempt(started=one.delivery.notice.not_after - timedelta(seconds=1))
+    (answer,) = await handing_over(log, engine, provider).send([Job(one, claim, TEXT)], late)
+    assert isinstance(answer, Later)
+    assert provider.given == []
+
+
+async def test_the_doubt_outlives_a_deferral(engine: AsyncEngine) -> None:
+    """Quiet hours begin after a worker died over a promotion: in the morning it may still have gone."""
+    log, one = MessageLog(engine), free(0)
+    await log.claim([asked(one, "died")])
+    await log.close([Closing(one.delivery, one.channel, MessageStatus.DEFERRED, "quiet hours", NOON)])
+    (claim,) = await log.claim([asked(one, "morning")])
+    assert (claim.outcome, claim.doubtful) == (None, True)
+
+
+async def test_only_who_holds_a_message_gives_back_what_it_cost(engine: AsyncEngine) -> None:
+    """A late refusal of an attempt that was given up does not make the next one's message free."""
+    log, one = MessageLog(engine), item(0)
+    async with writing(engine) as connection:
+        await topup(connection, SHOP, Pool.SMS, Decimal(10), "top-up", NOON)
+    want = Want(message_reference(one.delivery.notice.key, one.channel), Decimal("0.85"))
+    (old,) = await log.claim([asked(one, "old", want=want)])
+    (new,) = await log.claim([asked(one, "new", want=want)])
+    await log.leave([left(old, MessageStatus.FAILED, refund=True)])
+    await log.leave([left(new)])
+    async with reading(engine) as connection:
+        assert (await balance(connection, SHOP.id)).sms == Decimal("9.15")
+
+
+TWO = replace(
+    SHOP,
+    credits=replace(SHOP.credits, enabled=False),
+    sms=SmsSettings(PROVIDER, fallback=SmsProvider.CONSOLE),
+)
+KEYED = Abilities(idempotent=True)
+
+
+async def down(_: Message) -> Receipt:
+    raise DeliveryError("HTTP 503")
+
+
+async def test_what_is_in_doubt_does_not_go_by_the_second_provider(engine: AsyncEngine) -> None:
+    """The first may have it, and its key means nothing to the second."""
+    first, second = Fake(down, abilities=KEYED), Fake(provider="console")
+    one = free(0, TWO)
+    await MessageLog(engine).claim([asked(one, "died")])
+    ((answer,),) = await pipeline(engine, first, second).send([one], Clock().attempt("next"))
+    assert isinstance(answer, Later)
+    assert (len(first.given), second.given) == (1, [])
+
+
+async def test_a_key_proves_nothing_where_the_second_provider_may_have_the_message(
+    engine: AsyncEngine,
+) -> None:
+    """The worker may have died while the second provider stood in for the first: that is marked."""
+    first, second = Fake(abilities=KEYED), Fake(provider="console")
+    one = free(0, TWO)
+    await MessageLog(engine).claim([asked(one, "died")])
+    ((answer,),) = await pipeline(engine, first, second).send([one], Clock().attempt("next"))
+    assert isinstance(answer, ChannelOutcome)
+    assert (answer.status, answer.doubtful) == (Status.SENT, True)
+
+
+async def test_a_busy_provider_does_not_take_the_doubt_away(engine: AsyncEngine) -> None:
+    """Only its word that it has the message does: until then the shop may choose another provider."""
+    provider, one = Fake(down, abilities=KEYED), free(0)
+    await MessageLog(engine).claim([asked(one, "died")])
+    await pipeline(engine, provider).send([one], Clock().attempt("busy"))
+    (row,) = (await rows_of(engine)).values()
+    assert (row["status"], row["doubtful"]) == ("waiting", True)
+    provider.answer = taken
+    ((answer,),) = await pipeline(engine, provider).send([one], Clock().attempt("taken"))
+    assert isinstance(answer, ChannelOutcome)
+    assert (answer.status, answer.doubtful) == (Status.SENT, False)
+
+
+async def test_the_answers_are_written_down_when_the_database_is_back(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is away for a moment after the sending costs no doubt."""
+    monkeypatch.setattr("activities.handing_over.PAUSE", timedelta(milliseconds=1))
+    outages = 3
+
+    class Shaky(MessageLog):
+        async def leave(self, left: Sequence[Left]) -> None:
+            nonlocal outages
+            outages -= 1
+            if outages >= 0:
+                raise OperationalError("UPDATE", {}, Exception("the database is away"))
+            await super().leave(left)
+
+    log, provider, one = Shaky(engine), Fake(), free(0)
+    claims = await log.claim([asked(one)])
+    (answer,) = await handing_over(log, engine, provider).send([Job(one, claims[0], TEXT)], Clock().attempt())
+    assert isinstance(answer, ChannelOutcome)
+    (row,) = (await rows_of(engine)).values()
+    assert (row["status"], row["doubtful"]) == ("sent", False)
+
+
+async def test_what_a_provider_says_is_made_to_fit_the_row(engine: AsyncEngine) -> None:
+    """An answer that cannot be written down would have the message sent again, for ever."""
+    log = MessageLog(engine)
+    (claim,) = await log.claim([asked(free(0))])
+    await log.leave([left(claim, provider_id="x" * 400, reason="a\0b")])
+    (row,) = (await rows_of(engine)).values()
+    assert (row["status"], row["provider_id"], row["reason"]) == ("sent", "x" * 128, "ab")
+
+
+async def test_waiting_for_the_merchant_counts_against_the_attempt() -> None:
+    """Whatever an attempt waits for: after its time it must not send beside the next one."""
+    seen: list[timedelta] = []
+
+    class Slow:
+        async def get(self, _: str) -> Merchant:
+            await asyncio.sleep(0.05)
+            return SHOP
+
+    class Watching:
+        async def send(self, items: Sequence[Item], attempt: Attempt) -> list[list[Answer]]:
+            seen.append(attempt.elapsed())
+            return [[ChannelOutcome(one.channel, Status.SENT, NOON)] for one in items]
+
+    deliveries = Deliveries(cast(MessageLog, None), cast(Merchants, Slow()), cast(Pipeline, Watching()))
+    await ActivityEnvironment().run(deliveries.deliver, item(0).delivery)
+    assert seen[0] >= timedelta(seconds=0.04)
+
+
+def _status(answer: Answer) -> str:
+    return "later" if isinstance(answer, Later) else str(answer.status)
