@@ -63,6 +63,29 @@ def test_points_are_bought_converted_and_shown(capsys: pytest.CaptureFixture[str
     assert told(capsys, "credits", "topup", "lumi", "1", "--pool", "sms")["banner"] is None
 
 
+@requirement("WACA-29a")
+def test_whoever_looks_at_the_messages_is_told_that_points_run_low(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On standard error, so that programs read on; not when it is another merchant that is looked at."""
+    for arguments, told_so in ((), True), (("--json",), True), (("--merchant", "another"), False):
+        assert run(["messages", *arguments]) == 0
+        shown = capsys.readouterr()
+        assert ("SMS points of lumi run low: 0 are left" in shown.err) is told_so
+        assert "run low" not in shown.out
+
+
+@requirement("WACA-29a")
+def test_the_doctor_tells_of_points_that_run_low(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As something to know, with no cross: nothing is broken."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    run(["doctor"])
+    shown = capsys.readouterr().out
+    assert "  !   points: SMS points of lumi run low: 0 are left, enough for 0 domestic messages" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

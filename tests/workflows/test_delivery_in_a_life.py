@@ -81,7 +81,7 @@ async def test_a_merchants_own_sms_is_what_really_leaves(world: World) -> None:
     """Saved while everything runs: the next SMS says it in the merchant's words."""
     place = Place(Kind.ORDER_PLACED, "zh-Hant", "sms")
     await Templates(world.engine).set(
-        MERCHANT, OwnTemplate(place, "露米收到訂單 {{ booking_id }}"), "owner", now()
+        MERCHANT, OwnTemplate(place, "露米收到訂單 {{ order_number }}"), "owner", now()
     )
     made = booking()
     await world.start(made)
