@@ -27,6 +27,7 @@ CHUNK = 500
 
 COUNTED = (
     MessageStatus.CLAIMED,
+    MessageStatus.HANDING_OVER,
     MessageStatus.SENT,
     MessageStatus.DELIVERED,
     MessageStatus.UNDELIVERED,

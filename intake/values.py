@@ -36,6 +36,8 @@ TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 def text(data: Any) -> str:
     """A text. A number is not taken for one: a phone number would lose its zeros."""
+    if isinstance(data, str) and "\x00" in data:
+        raise Wrong("has a NUL character in it, which no database keeps", "take it out")
     if isinstance(data, str):
         return str(data)
     raise Wrong("is no text", "put it in quotes" if isinstance(data, int | Decimal) else "write a text")

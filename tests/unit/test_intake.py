@@ -25,6 +25,7 @@ from intake import (
 from intake.facts import KINDS, check_fact
 from intake.merchants import check_merchant
 from intake.reader import PARSERS
+from intake.values import Wrong, text
 from models.booking import Booking
 from models.booking_facts import (
     Accepted,
@@ -418,3 +419,9 @@ def test_an_example_played_today_keeps_its_wall_clock(now: str, ordered: str) ->
     moved = moved_booking(booking, days, "Europe/Paris")
     assert moved.ordered_at == datetime.fromisoformat(ordered)
     assert (moved.services[0].ends_at - moved.services[0].starts_at).total_seconds() == 3600
+
+
+def test_a_text_that_no_database_keeps_is_refused() -> None:
+    """A NUL in a name would be found out only when the message is written down: it is named here."""
+    with pytest.raises(Wrong, match="NUL"):
+        text("Ada\x00Lin")
