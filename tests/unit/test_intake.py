@@ -21,11 +21,12 @@ from intake import (
     read_fact,
     read_facts,
     read_merchant,
+    values,
 )
 from intake.facts import KINDS, check_fact
 from intake.merchants import check_merchant
+from intake.problems import Wrong
 from intake.reader import PARSERS
-from intake.values import Wrong, text
 from models.booking import Booking
 from models.booking_facts import (
     Accepted,
@@ -424,4 +425,4 @@ def test_an_example_played_today_keeps_its_wall_clock(now: str, ordered: str) ->
 def test_a_text_that_no_database_keeps_is_refused() -> None:
     """A NUL in a name would be found out only when the message is written down: it is named here."""
     with pytest.raises(Wrong, match="NUL"):
-        text("Ada\x00Lin")
+        values.text("Ada\x00Lin")
