@@ -1,11 +1,12 @@
 """Dates, times, money and lists in the recipient's language, in the zone where the sessions take place."""
 
+import re
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from unicodedata import category
+from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
@@ -14,6 +15,9 @@ from babel.numbers import format_currency, get_currency_symbol
 
 from models.merchant import PaymentMethod
 from models.timing import local
+
+KEPT = 10_000
+"""So many formatted values of a kind are kept: the messages of a wave share their days and hours."""
 
 SHIPPED = ("zh-Hant", "en", "fr")
 """The locales that every template is written in."""
@@ -72,7 +76,10 @@ def plain_spaces(text: str) -> str:
 
 def one_line(text: str) -> str:
     """The text on one line: no control characters, and every run of white space one space."""
-    return " ".join("".join(" " if category(c) == "Cc" else c for c in text).split())
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -95,19 +102,15 @@ class Formats:
 
     def day(self, instant: datetime) -> str:
         """The calendar day in full: `Tuesday, 10 March 2026`."""
-        return self._first(format_date(self._local(instant), _DAY[self.locale], locale=self.home), instant)
+        return _day(self, instant)
 
     def short_day(self, instant: datetime) -> str:
         """The calendar day for an SMS: `Tue 10 Mar`."""
-        return format_date(self._local(instant), _SHORT_DAY[self.locale], locale=self.home)
+        return _short_day(self, instant)
 
     def clock(self, instant: datetime) -> str:
         """The time of day: `14:00`, `14 h`, `2:00 PM`."""
-        at = self._local(instant)
-        if self.locale == "fr":
-            return f"{at.hour}\u00a0h" + (f"\u00a0{at:%M}" if at.minute else "")
-        pattern = "HH:mm" if self.locale == "zh-Hant" else "short"
-        return format_time(at.time(), pattern, locale=self.home)
+        return _clock(self, instant)
 
     def when(self, starts: datetime, ends: datetime) -> str:
         """From when to when; a session over midnight shows both days."""
@@ -119,14 +122,7 @@ class Formats:
 
     def money(self, amount: Decimal, currency: str) -> str:
         """An amount: `NT$2,800`, `80,00 €`."""
-        whole = currency in _WHOLE and amount == amount.to_integral_value()
-        pattern = copy(self.home.currency_formats["standard"])
-        pattern.frac_prec = (0, 0) if whole else pattern.frac_prec
-        text = format_currency(amount, currency, format=pattern, locale=self.home, currency_digits=not whole)
-        symbol = get_currency_symbol(currency, locale=self.home)
-        # A code before the number wants a space, which Babel leaves out: `CHF 5.00`.
-        gap = "\u00a0" if symbol[-1:].isalpha() and not text.endswith(symbol) else ""
-        return text.replace(symbol, _SYMBOLS.get(currency, symbol) + gap)
+        return _money(self, amount, currency)
 
     def method(self, payment_method: str) -> str:
         """The name of a payment method; one that is not known stays as it is."""
@@ -150,6 +146,7 @@ class Formats:
         return text.replace(" 1 ", " 1er ", 1) if first else text
 
 
+@lru_cache(maxsize=500)
 def _home(tag: str, locale: str) -> Locale:
     """The reader's own region where Babel knows it and the tag names one."""
     try:
@@ -159,3 +156,36 @@ def _home(tag: str, locale: str) -> Locale:
     if found is None or found.territory is None or locale == "zh-Hant":
         return Locale.parse(_HOMES[locale])
     return found
+
+
+@lru_cache(maxsize=KEPT)
+def _day(formats: Formats, instant: datetime) -> str:
+    return formats._first(
+        format_date(formats._local(instant), _DAY[formats.locale], locale=formats.home), instant
+    )
+
+
+@lru_cache(maxsize=KEPT)
+def _short_day(formats: Formats, instant: datetime) -> str:
+    return format_date(formats._local(instant), _SHORT_DAY[formats.locale], locale=formats.home)
+
+
+@lru_cache(maxsize=KEPT)
+def _clock(formats: Formats, instant: datetime) -> str:
+    at = formats._local(instant)
+    if formats.locale == "fr":
+        return f"{at.hour}\u00a0h" + (f"\u00a0{at:%M}" if at.minute else "")
+    pattern = "HH:mm" if formats.locale == "zh-Hant" else "short"
+    return format_time(at.time(), pattern, locale=formats.home)
+
+
+@lru_cache(maxsize=KEPT)
+def _money(formats: Formats, amount: Decimal, currency: str) -> str:
+    whole = currency in _WHOLE and amount == amount.to_integral_value()
+    pattern = copy(formats.home.currency_formats["standard"])
+    pattern.frac_prec = (0, 0) if whole else pattern.frac_prec
+    text = format_currency(amount, currency, format=pattern, locale=formats.home, currency_digits=not whole)
+    symbol = get_currency_symbol(currency, locale=formats.home)
+    # A code before the number wants a space, which Babel leaves out: `CHF 5.00`.
+    gap = "\u00a0" if symbol[-1:].isalpha() and not text.endswith(symbol) else ""
+    return text.replace(symbol, _SYMBOLS.get(currency, symbol) + gap)

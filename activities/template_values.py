@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import cast
 
 from activities.formats import Formats, one_line, plain_spaces, shipped_locale
 from models.agenda import Notice
@@ -137,8 +138,8 @@ def sms_values(
     """What the texts of an SMS may place: short forms, with plain spaces, and only SMS_NAMES of its kind."""
     content = for_notice(notice, content)
     deadline, first = _deadline(content), next(iter(content.sessions), None)
-    slot = _slot(notice, first, Shop.of(merchant, content.branch_id), formats) if first else None
     values = email_values(notice, content, merchant, formats)
+    slot = cast("list[Slot]", values["sessions"])[0] if first else None
     values |= {
         "pay_by": formats.short_day(deadline) if deadline else "",
         "payment_brief": _brief(str(values["payment_info"])),

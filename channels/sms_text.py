@@ -46,6 +46,9 @@ class Segments:
     segments: int
 
 
+_GSM7 = frozenset(BASIC) | frozenset(EXTENDED)
+
+
 def segments(text: str) -> Segments:
     """How a text is cut: 160 units in one GSM-7 segment, 153 in each of several; 70 and 67 in UCS-2.
 
@@ -88,7 +91,7 @@ def plain(text: str) -> str:
 
 def is_gsm7(text: str) -> bool:
     """Whether every character is in the GSM 03.38 alphabet or its extension."""
-    return all(c in BASIC or c in EXTENDED for c in text)
+    return _GSM7.issuperset(text)
 
 
 def _cut(text: str, widths: Sequence[int], *, single: int, joined: int) -> tuple[str, ...]:
