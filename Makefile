@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test check format lock bench clean
+.PHONY: up test check format lock bench bench-delivery clean
 
 up: $(VENV)/run.stamp ## set up, then run everything on the embedded server
 	$(BIN)/carillon up $(ARGS)
@@ -23,6 +23,9 @@ format: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp ## what a booking costs, beside a bare Temporal workflow
 	$(BIN)/python bench/lifecycles.py $(ARGS)
+
+bench-delivery: $(VENV)/dev.stamp ## what a page of messages costs, beside its floor
+	$(BIN)/python bench/delivery.py $(ARGS)
 
 lock: $(VENV)/dev.stamp ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --group build $(LOCK) -o requirements.lock
