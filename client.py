@@ -2,10 +2,11 @@
 
 carillon = Carillon(await connect())
 await carillon.start_booking(booking)
-await carillon.tell("lumi", "b-1042", PaymentReceived(event_id="pay-77"))
-agenda = await carillon.agenda(booking_workflow_id("lumi", "b-1042"))
+await carillon.tell("booking:lumi:b-1042", PaymentReceived(event_id="pay-77"))
+agenda = await carillon.agenda("booking:lumi:b-1042")
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -44,7 +46,7 @@ from workflows.lifecycle import MEMBER_ID, MERCHANT_ID, STAGE
 from workflows.upkeep import UpkeepWorkflow
 
 ANSWER = timedelta(seconds=11)
-"""How long a query may take: a little longer than the server needs to find that a worker is gone."""
+"""How long an answer may take: a little longer than the server needs to find that a worker is gone."""
 _UNANSWERED = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 
 EVERY = timedelta(minutes=1)
@@ -70,6 +72,16 @@ class EndedError(Exception):
 
 class RefusedError(Exception):
     """A request that the state does not allow; the message says why."""
+
+
+class UnansweredError(Exception):
+    """Nobody answered a request in time. It may be granted yet: asked again, it must keep its event id."""
+
+    def __init__(self, lifecycle: str, request: BookingRequest) -> None:
+        super().__init__(
+            f"{lifecycle} did not answer in time, and may do it yet: see with `carillon doctor` whether "
+            f"a worker is at work, then ask again with the event id {request.event_id!r}"
+        )
 
 
 @dataclass(frozen=True)
@@ -172,14 +184,21 @@ class Carillon:
     async def ask(self, lifecycle: str, request: BookingRequest) -> Agenda:
         """Ask for a change that may be refused; answers with the new agenda, or RefusedError says why not.
 
-        The same request asked again is granted again, and changes nothing.
+        The same request asked again is granted again, and changes nothing. UnansweredError when no worker
+        is there to answer, or the merchant is not applied yet.
         """
         handle = self.client.get_workflow_handle(lifecycle)
         try:
-            agenda: Agenda = await handle.execute_update(request.fact, request, result_type=Agenda)
+            agenda: Agenda = await handle.execute_update(
+                request.fact, request, result_type=Agenda, rpc_timeout=ANSWER
+            )
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             raise RefusedError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from None
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            if isinstance(error.__cause__, asyncio.CancelledError):
+                raise error.__cause__ from None
+            raise UnansweredError(lifecycle, request) from None
         except RPCError as error:
             raise await self._gone(handle, error) from None
         return agenda

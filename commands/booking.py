@@ -31,6 +31,7 @@ booking_app = typer.Typer(no_args_is_help=True, help="Start a booking, and tell 
 SLACK = timedelta(minutes=5)
 """How far the clock of the booking system may be ahead of ours."""
 SETTLING_SECONDS = 5
+AS_JSON = """write it as '{"services": ["s1"]}'"""
 
 
 @booking_app.command()
@@ -63,13 +64,14 @@ def tell(
 async def _start(reach: Reach, file: Path, *, today: bool) -> None:
     named = merchant_named(file)
     merchant = await _merchant(reach, named)
+    if merchant is None and named:
+        warn(f"Merchant {named!r} is not known here: apply it, or the booking waits until it is.")
     booking = read_booking(file, merchant)
     booking = _today(booking, merchant) if today else _not_to_come(file, booking)
     async with reach.carillon() as carillon:
         started = await carillon.start_booking(booking)
         _say_started(started)
         if merchant is None:
-            warn(f"Merchant {named!r} is not known here: the booking waits until it is applied.")
             return
         agenda = await settled_agenda(carillon, started.lifecycle)
     say(f"  {plain(agenda.stage)}; next: ", "  ".join(next_words(agenda)))
@@ -122,9 +124,9 @@ def _object(text: str) -> Mapping[str, Any]:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise Mistake(f'--data: {text!r} is not JSON ({error}): write it as \'{{"slip": "A-1"}}\'') from None
+        raise Mistake(f"--data: {text!r} is not JSON ({error}): {AS_JSON}") from None
     if not isinstance(data, dict):
-        raise Mistake(f'--data: {text!r} is no JSON object: write it as \'{{"slip": "A-1"}}\'')
+        raise Mistake(f"--data: {text!r} is no JSON object: {AS_JSON}")
     return data
 
 

@@ -17,7 +17,7 @@ from commands.failures import Mistake
 from commands.output import err, next_words, outcome_words, plain, say, table, whom
 from commands.reach import VAR, Address, DataDir, Lifecycle, Namespace, Reach, lifecycle_id
 from models.agenda import Agenda
-from models.showing import shown_time
+from models.showing import shown_time, titled
 from models.timing import parse_duration
 
 NOT_ALLOWED = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED)
@@ -94,7 +94,7 @@ def _show(before: Agenda, after: Agenda, span: tuple[datetime, datetime], *, arr
     rows = [
         (
             shown_time(max(o.at for o in done.outcomes), zone),
-            plain(done.notice.kind),
+            titled(done.notice),
             whom(done.notice),
             outcome_words(done),
         )

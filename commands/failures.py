@@ -8,7 +8,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.merchants import UnknownMerchantError
-from client import EndedError, RefusedError, UnknownLifecycleError
+from client import EndedError, RefusedError, UnansweredError, UnknownLifecycleError
 from intake import InputError
 from models.timing import TimeError
 from settings import SettingsError
@@ -53,7 +53,7 @@ def failure(error: Exception) -> tuple[int, str]:
     """The exit status for an error, and what to tell the user."""
     if isinstance(error, (Mistake, *MISTAKES)):
         return MISTAKE, str(error)
-    if isinstance(error, OutOfReach | ServerError):
+    if isinstance(error, OutOfReach | ServerError | UnansweredError):
         return OUT_OF_REACH, str(error)
     return OUR_FAULT, (
         f"unexpected {type(error).__name__}: {error}\n"

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.agenda import Agenda, Done, LeftOut, Notice, Status
-from models.showing import shown_time
+from models.showing import shown_time, titled
 
 WIDE = 160
 """Columns of what is no terminal: a file, a pipe."""
@@ -107,7 +107,7 @@ def next_words(agenda: Agenda) -> tuple[str, str]:
     """What a lifecycle sends next, and when, in words."""
     if agenda.owed:
         notice = agenda.owed[0]
-        return f"{plain(notice.kind)} to {notice.recipient.name}", shown_time(notice.due, agenda.zone)
+        return f"{titled(notice)} to {notice.recipient.name}", shown_time(notice.due, agenda.zone)
     if agenda.over or agenda.next_moment is None:
         return ("nothing more: it is over" if agenda.over else "nothing, until something is told"), ""
     return "nothing yet; wakes", shown_time(agenda.next_moment, agenda.zone)
@@ -133,13 +133,13 @@ def outcome_words(done: Done) -> Text:
 def _owed_row(notice: Notice, zone: str) -> tuple[str, ...]:
     channels = ", ".join(notice.channels)
     last = shown_time(notice.not_after, zone)
-    return shown_time(notice.due, zone), plain(notice.kind), whom(notice), channels, last
+    return shown_time(notice.due, zone), titled(notice), whom(notice), channels, last
 
 
 def _done_row(done: Done, zone: str) -> tuple[str | Text, ...]:
     at = max(outcome.at for outcome in done.outcomes)
-    return shown_time(at, zone), plain(done.notice.kind), whom(done.notice), outcome_words(done)
+    return shown_time(at, zone), titled(done.notice), whom(done.notice), outcome_words(done)
 
 
 def _left_row(left: LeftOut) -> tuple[str, ...]:
-    return plain(left.kind), whom(left), ", ".join(left.channels), left.reason.sentence
+    return titled(left), whom(left), ", ".join(left.channels), left.reason.sentence

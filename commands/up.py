@@ -17,7 +17,7 @@ from rich.text import Text
 from temporalio.service import RPCError
 
 from commands.booking import settled_agenda
-from commands.failures import OutOfReach
+from commands.failures import Mistake, OutOfReach
 from commands.output import err, next_words, out, plain, say, table
 from commands.reach import VAR, DataDir
 from models.agenda import Agenda
@@ -75,8 +75,13 @@ async def _until_stopped(plan: Plan, *, examples: bool) -> None:
 
 async def _run(plan: Plan, *, examples: bool) -> None:
     with err().status("Starting") as spinner:
-        plan.folder.make()
-        _log_to(plan.folder.path / "carillon.log")
+        try:
+            plan.folder.make()
+            _log_to(plan.folder.path / "carillon.log")
+        except OSError as error:
+            raise Mistake(
+                f"--data-dir: {plan.folder.path} cannot be used ({error.strerror}): name a folder to write in"
+            ) from None
         async with running_stack(plan, spinner.update) as stack:
             spinner.update("Starting the examples" if examples else "Looking at what goes on")
             agendas = await _agendas(stack, examples=examples)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from models.agenda import Agenda, Done, LeftOut, Notice, Report, Status
+from models.people import Role
 from models.timing import local
 
 
@@ -24,7 +25,7 @@ def agenda_markdown(agenda: Agenda) -> str:
         (
             (
                 shown_time(notice.due, agenda.zone),
-                _plain(notice.kind),
+                titled(notice),
                 f"{notice.recipient.name} ({_plain(notice.role)})",
                 ", ".join(notice.channels),
                 shown_time(notice.not_after, agenda.zone),
@@ -38,7 +39,7 @@ def agenda_markdown(agenda: Agenda) -> str:
         (
             (
                 shown_time(max(outcome.at for outcome in done.outcomes), agenda.zone),
-                _plain(done.notice.kind),
+                titled(done.notice),
                 f"{done.notice.recipient.name} ({_plain(done.notice.role)})",
                 _outcomes(done),
             )
@@ -51,7 +52,7 @@ def agenda_markdown(agenda: Agenda) -> str:
         ("notice", "to", "by", "why"),
         (
             (
-                _plain(left.kind),
+                titled(left),
                 f"{left.recipient.name} ({_plain(left.role)})",
                 ", ".join(left.channels),
                 left.reason.sentence,
@@ -65,6 +66,21 @@ def agenda_markdown(agenda: Agenda) -> str:
         ((shown_time(fact.at, agenda.zone), _plain(fact.fact), fact.reason) for fact in agenda.not_taken),
     )
     return "\n".join(parts)
+
+
+def titled(entry: Notice | LeftOut) -> str:
+    """`pre visit (sound-bath)`: the kind, and the service where the notice speaks of one alone."""
+    if entry.role is Role.BOOKER or len(entry.about) != 1:
+        return _plain(entry.kind)
+    return f"{_plain(entry.kind)} ({entry.about[0]})"
+
+
+def wake_words(agenda: Agenda) -> str:
+    """What a timer waits for: `pre visit (s1), Sat 28 Nov 2026 10:00`."""
+    if agenda.next_moment is None:
+        return ""
+    due = next((titled(notice) for notice in agenda.owed if notice.due == agenda.next_moment), "wakes")
+    return f"{due}, {shown_time(agenda.next_moment, agenda.zone)}"
 
 
 def agenda_document(agenda: Agenda) -> dict[str, Any]:
@@ -119,7 +135,7 @@ def _whose(entry: Notice | LeftOut) -> dict[str, Any]:
 
 
 def _done_document(done: Done) -> dict[str, Any]:
-    channels = [
+    outcomes = [
         {
             "channel": outcome.channel,
             "status": outcome.status.value,
@@ -130,8 +146,8 @@ def _done_document(done: Done) -> dict[str, Any]:
         }
         for outcome in done.outcomes
     ]
-    whose = {**_whose(done.notice), "channels": channels}
-    return {**whose, "due": utc_text(done.notice.due), "status": done.status.value}
+    window = {"due": utc_text(done.notice.due), "not_after": utc_text(done.notice.not_after)}
+    return {**_whose(done.notice), **window, "status": done.status.value, "outcomes": outcomes}
 
 
 def report(agenda: Agenda) -> Report:

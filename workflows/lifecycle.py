@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.delivery import Deliveries
     from models.agenda import Agenda, ChannelOutcome, CloseOut, Delivery, Done, Notice, Report, Status
     from models.notices import CATALOGUE
-    from models.showing import agenda_markdown, report
+    from models.showing import agenda_markdown, report, wake_words
 
 S = TypeVar("S")
 
@@ -92,7 +92,7 @@ class Lifecycle(ABC, Generic[S]):
                 if not self.news:
                     break
             else:
-                await self.told_or(agenda.next_moment)
+                await self.told_or(agenda)
         if not agenda.over:
             workflow.continue_as_new(self.state)
         self.ended = True
@@ -102,12 +102,12 @@ class Lifecycle(ABC, Generic[S]):
     def idle(self) -> bool:
         return not self.under_way
 
-    async def told_or(self, moment: datetime | None) -> None:
-        """Wait until something is told or settled, or that moment has come."""
-        self.set_alarm(moment)
+    async def told_or(self, agenda: Agenda) -> None:
+        """Wait until something is told or settled, or the agenda's next moment has come."""
+        self.set_alarm(agenda.next_moment, wake_words(agenda))
         await workflow.wait_condition(lambda: self.news)
 
-    def set_alarm(self, moment: datetime | None) -> None:
+    def set_alarm(self, moment: datetime | None, words: str) -> None:
         """One timer for the next moment, set anew only when that moment is another."""
         if moment == self.alarm_at:
             return
@@ -115,12 +115,12 @@ class Lifecycle(ABC, Generic[S]):
             self.alarm.cancel()
         self.alarm_at, self.alarm = moment, None
         if moment is not None:
-            self.alarm = asyncio.create_task(self.ring(moment))
+            self.alarm = asyncio.create_task(self.ring(moment, words))
 
-    async def ring(self, moment: datetime) -> None:
+    async def ring(self, moment: datetime, words: str) -> None:
         remaining = moment - workflow.now()
         if remaining > timedelta(0):
-            await workflow.sleep(remaining, summary=f"until {moment:%Y-%m-%d %H:%M:%S} UTC")
+            await workflow.sleep(remaining, summary=words)
         self.alarm_at, self.alarm = None, None
         self.news = True
 

@@ -93,7 +93,7 @@ def test_a_preview_plays_the_facts(run: Run) -> None:
         ("Oliver Grant", "2027-03-09T02:00:00Z"),
     ]
     reminder = next(done for done in agenda["done"] if done["kind"] == "payment_reminder")
-    assert reminder["due"] == "2027-03-02T02:00:00Z"
+    assert (reminder["due"], reminder["not_after"]) == ("2027-03-02T02:00:00Z", "2027-03-03T15:59:59Z")
     status, out, _ = run("preview", "booking", ATM, "--merchant", LUMI, "--facts", facts, *as_of)
     assert status == 0
     assert "Sat 6 Mar 2027 10:00" in out
@@ -119,7 +119,7 @@ def test_a_preview_and_an_agenda_have_one_shape(run: Run) -> None:
     for part in ("owed", "done", "left_out"):
         for entry in preview[part]:
             assert entry.keys() == full[part][0].keys()
-    assert preview["done"][0]["channels"][0].keys() == full["done"][0]["channels"][0].keys()
+    assert preview["done"][0]["outcomes"][0].keys() == full["done"][0]["outcomes"][0].keys()
 
 
 @pytest.mark.parametrize("name", ["booking", "facts", "merchant"])

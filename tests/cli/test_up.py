@@ -225,6 +225,15 @@ def test_a_taken_port_ends_with_1(tmp_path: Path) -> None:
     assert not (tmp_path / "carillon.db").exists()
 
 
+def test_a_folder_that_cannot_be_written_to_ends_with_1(tmp_path: Path) -> None:
+    taken = tmp_path / "var"
+    taken.write_text("a file stands there")
+    command = [CARILLON, "up", "--data-dir", str(taken)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"--data-dir: {taken} cannot be used (")
+
+
 def test_a_folder_has_one_stack_at_a_time(tmp_path: Path) -> None:
     """A server that outlived its stack holds the lock too: its database is not opened twice."""
     folder = Folder(tmp_path)

@@ -50,7 +50,7 @@ def comparable(agenda: Any) -> dict[str, Any]:
     """The document that both commands print, but for the moments at which messages really went."""
     document = agenda_document(agenda)
     for done in document["done"]:
-        done["channels"] = sorted((channel["channel"], channel["status"]) for channel in done["channels"])
+        done["outcomes"] = sorted((one["channel"], one["status"]) for one in done["outcomes"])
     document["done"].sort(key=lambda done: done["key"])
     return {
         name: document[name] for name in ("stage", "zone", "owed", "done", "left_out", "not_taken", "over")
