@@ -81,7 +81,7 @@ async def trouble_with_the_provider(world: World) -> str:
 
 def _without_paths(history: str) -> str:
     """The same history without the stack traces of failed attempts: they name the folders of one machine."""
-    return re.sub(r'"stackTrace": "(?:[^"\\\\]|\\\\.)*"', '"stackTrace": ""', history)
+    return re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history)
 
 
 LIVES: dict[str, Callable[[World], Awaitable[str]]] = {
