@@ -332,7 +332,7 @@ def test_a_request_is_read_like_a_fact() -> None:
 
 
 FILES: list[tuple[str, bytes, str]] = [
-    ("b.json", b'{"a": 1,}', "is not JSON (Expecting property name"),
+    ("b.json", b'{"a": 1,}', "is not JSON ("),
     ("b.json", b'{"a": 1, "a": 2}', "'a' is given twice"),
     ("b.json", b'{"total": NaN}', "NaN is no number"),
     ("b.json", b"[" * 100_000, "is nested too deeply"),
