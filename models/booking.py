@@ -124,7 +124,6 @@ class BookingState:
     done: tuple[Done, ...] = ()
     not_taken: tuple[NotTaken, ...] = ()
     seen: tuple[str, ...] = ()
-    last_words: str = ""
 
     @property
     def order(self) -> OrderStatus:
@@ -169,10 +168,6 @@ class BookingState:
             for session in self.sessions
             if any(person.id == person_id for person in session.service.participants)
         )
-
-    def raised_for(self, kind: str, person_id: str) -> bool:
-        """Whether a notice of that kind was ever raised for that person."""
-        return any(notice.kind == kind and notice.recipient.id == person_id for notice in self.raised)
 
     @property
     def settled(self) -> frozenset[str]:

@@ -5,7 +5,6 @@ outweighs every deferral, so the order decides which reason is told, and never w
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from models.agenda import Status
 from models.timing import local
@@ -46,7 +45,6 @@ __all__ = [
     "POLICY_VERSION",
     "Decision",
     "Deferred",
-    "Objection",
     "Passed",
     "Proposal",
     "Refused",
@@ -54,7 +52,6 @@ __all__ = [
     "after_rendering",
     "before_rendering",
     "gate",
-    "objection",
 ]
 
 Check = Callable[[Proposal], Answer]
@@ -125,20 +122,3 @@ def _deferred(proposal: Proposal, defer: Defer) -> Decision:
     last = local(proposal.notice.not_after, proposal.zone)
     reason = f"{waits}, which is after its last moment, {last:%Y-%m-%d %H:%M}"
     return Refused(Status.MISSED, defer.rule, Code.MISSED, reason)
-
-
-@dataclass(frozen=True)
-class Objection:
-    """Why a message may not go, and what that makes of it."""
-
-    check: str
-    status: Status
-    reason: str
-
-
-def objection(proposal: Proposal) -> Objection | None:
-    """The gate as it was asked before there was a standing: only refusals, and only before rendering."""
-    decision = before_rendering(proposal)
-    if isinstance(decision, Refused):
-        return Objection(decision.rule, decision.status, decision.reason)
-    return None

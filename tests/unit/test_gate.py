@@ -19,7 +19,6 @@ from models.timing import instant
 from policies.answers import POLICY_VERSION, Code, Decision
 from policies.gate import (
     Deferred,
-    Objection,
     Passed,
     Proposal,
     Refused,
@@ -27,7 +26,6 @@ from policies.gate import (
     after_rendering,
     before_rendering,
     gate,
-    objection,
 )
 from tests.proposals import ADA, NOON, SHOP, proposed
 from tests.requirements import requirement
@@ -380,10 +378,3 @@ def test_nothing_is_rendered_that_would_not_go() -> None:
     suppressed = proposed(suppressed="dead")
     assert code(before_rendering(suppressed)) == code(gate(suppressed)) == Code.SUPPRESSED
     assert code(after_rendering(suppressed)) == ""
-
-
-def test_the_gate_as_it_was_asked_before() -> None:
-    """A status and a reason, or nothing."""
-    assert objection(proposed()) is None
-    found = objection(proposed(recipient=Person("Ada")))
-    assert found == Objection("address", Status.REFUSED, "the recipient has no address for SMS")
