@@ -16,7 +16,7 @@ from activities.rendering import Rendered
 from channels.base import Asking, Channel, DeliveryError, Message, Receipt, can_carry
 from channels.registry import Channels
 from models.agenda import ChannelOutcome, Status
-from models.channels import EMAIL, SMS
+from models.channels import EMAIL, PUSH, SMS
 from models.merchant import Merchant, SmsProvider
 from models.notices import CATALOGUE, NoticeClass
 from models.tables.messages import MessageStatus
@@ -189,6 +189,8 @@ def provider_names(merchant: Merchant, channel: str) -> tuple[str, ...]:
     if channel == SMS:
         names = (merchant.sms.provider, merchant.sms.fallback)
         return tuple(dict.fromkeys(name.value for name in names if name is not SmsProvider.OFF)) or ("off",)
+    if channel == PUSH:
+        return (merchant.push_provider.value,)
     return ("console",)
 
 

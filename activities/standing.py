@@ -95,10 +95,13 @@ def _problem(proposal: Proposal) -> str:
 
 
 def _zone(proposal: Proposal) -> str:
-    """Where the recipient's telephone is at home; nobody asks but for quiet hours and the day of a cap."""
-    policy, phone = proposal.class_policy, proposal.notice.recipient.phone
-    if not phone or not (policy.quiet or policy.daily_cap):
+    """Where the recipient lives, or the telephone is at home; asked for quiet hours and the day of a cap."""
+    policy, recipient = proposal.class_policy, proposal.notice.recipient
+    if not (policy.quiet or policy.daily_cap):
         return ""
+    phone = recipient.phone
+    if recipient.zone or not phone:
+        return recipient.zone
     return zone_of(phone, proposal.merchant.zone)
 
 

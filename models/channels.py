@@ -4,6 +4,8 @@ from enum import StrEnum
 
 EMAIL = "email"
 SMS = "sms"
+PUSH = "push"
+"""To the merchant's app on a member's device. [LOY-24]"""
 LINE_NOTIFICATION = "line_notification"
 """LINE notification messages: to a phone number, for the scenarios of CRES-11 to CRES-19 only."""
 
@@ -24,7 +26,7 @@ _FAMILIES = {
     SMS: Family.SMS_PLUS,
     LINE_NOTIFICATION: Family.SMS_PLUS,
     "line": Family.LINE,
-    "push": Family.PUSH,
+    PUSH: Family.PUSH,
 }
 
 _WORDS = {
@@ -32,7 +34,7 @@ _WORDS = {
     SMS: "SMS",
     LINE_NOTIFICATION: "LINE notification message",
     "line": "LINE message",
-    "push": "push message",
+    PUSH: "push message",
     Family.EVERYTHING: "everything",
     Family.SMS_PLUS: "SMS and LINE notification messages",
 }

@@ -20,6 +20,31 @@ def booking_workflow_id(merchant_id: str, booking_id: str) -> str:
     return f"booking:{merchant_id}:{booking_id}"
 
 
+def member_workflow_id(merchant_id: str, member_id: str) -> str:
+    """`member:{merchant}:{member}`: one lifecycle per member, while something is owed."""
+    return f"member:{merchant_id}:{member_id}"
+
+
+def coupon_workflow_id(merchant_id: str, drop_id: str) -> str:
+    """`coupon:{merchant}:{drop}`: one lifecycle per drop, however many hold it."""
+    return f"coupon:{merchant_id}:{drop_id}"
+
+
+def wave_workflow_id(merchant_id: str, wave_id: str) -> str:
+    """`wave:{merchant}:{wave}`: one delivery to many."""
+    return f"wave:{merchant_id}:{wave_id}"
+
+
+def task_schedule_id(merchant_id: str, task_id: str) -> str:
+    """`task:{merchant}:{task}`: the schedule of a regular task, and how its runs begin."""
+    return f"task:{merchant_id}:{task_id}"
+
+
+def phone_check_id(merchant_id: str, member_id: str) -> str:
+    """`phone:{merchant}:{member}`: what sends one code to a phone that is to be verified."""
+    return f"phone:{merchant_id}:{member_id}"
+
+
 def notice_key(lifecycle_id: str, kind: str, subject: str, person_id: str) -> str:
     """The name of one thing owed to one person, the same on every attempt and after every restart."""
     return f"{lifecycle_id}/{kind}/{subject}/{person_id}"

@@ -8,7 +8,9 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 
+from models.channels import EMAIL, PUSH, SMS
 from models.credits import CreditPolicy, QuotaPolicy, cost
+from models.member_policy import BonusAccount, CouponPolicy, MemberPolicy, PhoneCheckPolicy
 from models.policy import GatePolicy, Trade
 from models.timing import Offset
 
@@ -49,6 +51,14 @@ class EmailProvider(StrEnum):
     """How the merchant's email leaves."""
 
     SMTP = "smtp"
+    CONSOLE = "console"
+
+
+class PushProvider(StrEnum):
+    """How the merchant's push messages leave. [LOY-24]"""
+
+    OFF = "off"
+    FCM = "fcm"
     CONSOLE = "console"
 
 
@@ -133,6 +143,7 @@ class Merchant:
     `gate`: what its messages must pass before they go.
     `credits`: how its SMS are paid; left out, nothing is counted. [WACA-25]
     `quota`: how many SMS each branch may send in a month; left out, there is no end. [LS-20]
+    `bonuses`: the kinds of bonus that its members collect, by currency. [LOY-43]
     """
 
     id: str
@@ -154,6 +165,18 @@ class Merchant:
     quota: QuotaPolicy = field(default_factory=QuotaPolicy)
     trade: tuple[Trade, ...] = ()
     gate: GatePolicy = field(default_factory=GatePolicy)
+    push_provider: PushProvider = PushProvider.OFF
+    members: MemberPolicy = field(default_factory=MemberPolicy)
+    phone_check: PhoneCheckPolicy = field(default_factory=PhoneCheckPolicy)
+    coupons: CouponPolicy = field(default_factory=CouponPolicy)
+    bonuses: Mapping[str, BonusAccount] = field(default_factory=dict)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that are switched on."""
+        on = {EMAIL: True, SMS: self.sms.provider is not SmsProvider.OFF}
+        on[PUSH] = self.push_provider is not PushProvider.OFF
+        return tuple(channel for channel, switched in on.items() if switched)
 
     def branch(self, branch_id: str) -> Branch | None:
         """The outlet of that id, where there is one."""

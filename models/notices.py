@@ -34,6 +34,16 @@ class Kind(StrEnum):
     PRE_VISIT = "pre_visit"
     SERVICE_ASSIGNMENT = "service_assignment"
     SMS_POINTS_LOW = "sms_points_low"
+    PHONE_CODE = "phone_code"
+    MEMBER_WELCOME = "member_welcome"
+    INVITATION = "invitation"
+    INVITATION_AGAIN = "invitation_again"
+    COUPON_ISSUED = "coupon_issued"
+    COUPON_EXPIRING = "coupon_expiring"
+    BONUS_ACTIVATION = "bonus_activation"
+    BONUS_BURN = "bonus_burn"
+    BIRTHDAY = "birthday"
+    PROMOTION = "promotion"
 
 
 class Due(StrEnum):
@@ -42,6 +52,12 @@ class Due(StrEnum):
     AT_ONCE = "when it happens"
     BEFORE_DEADLINE = "the day before the payment deadline"
     BEFORE_SESSION = "two days before the session"
+    QUIET = "two weeks after the registration, or after the last purchase"
+    STILL_QUIET = "two weeks after the first invitation fell due"
+    COUPON_ISSUE = "15:00 on the coupon's issue day"
+    COUPON_END = "15:00 seven days before the coupon's last day"
+    TASK = "when its regular task runs"
+    BIRTHDAY = "10:00 of the member's birthday"
 
 
 class Window(StrEnum):
@@ -52,6 +68,10 @@ class Window(StrEnum):
     SESSION_START = "the session's start, or 24 hours after it happened if that is later"
     VOUCHER = "the start of the last session on it"
     BEFORE_SESSION = "24 hours before the session"
+    CODE = "the end of the code"
+    DAY = "24 hours after it fell due"
+    THREE_DAYS = "72 hours after it fell due"
+    LOCAL_DAY = "the end of that day, on the member's clock"
 
 
 class Editable(StrEnum):
@@ -70,7 +90,7 @@ class Editable(StrEnum):
             case Editable.FIXED:
                 return ()
             case Editable.EVERY_TEXT:
-                return ("email", "sms")
+                return ("email", "sms", "push")
             case _:
                 return ("sms",)
 
@@ -101,6 +121,9 @@ class Row:
 
 EMAIL_AND_SMS = (("email",), ("sms",))
 EMAIL = (("email",),)
+SMS = (("sms",),)
+EVERY_CHANNEL = (("email",), ("sms",), ("push",))
+"""Of these the merchant chooses. [LOY-02, LOY-63, LOY-72, LOY-82]"""
 
 _ROWS = (
     Row(
@@ -207,7 +230,108 @@ _ROWS = (
         Editable.FIXED,
         ("WACA-29b",),
     ),
+    Row(
+        Kind.PHONE_CODE,
+        NoticeClass.SECURITY,
+        Role.MEMBER,
+        SMS,
+        Due.AT_ONCE,
+        Window.CODE,
+        Editable.SMS,
+        ("WACA-35",),
+    ),
+    Row(
+        Kind.MEMBER_WELCOME,
+        NoticeClass.TRANSACTIONAL,
+        Role.MEMBER,
+        EVERY_CHANNEL,
+        Due.AT_ONCE,
+        Window.PROMPT,
+        Editable.EVERY_TEXT,
+        ("LOY-31",),
+        line_case=5,
+    ),
+    Row(
+        Kind.INVITATION,
+        NoticeClass.PROMOTIONAL,
+        Role.MEMBER,
+        EVERY_CHANNEL,
+        Due.QUIET,
+        Window.THREE_DAYS,
+        Editable.EVERY_TEXT,
+        ("LOY-50", "LOY-51", "LOY-53"),
+    ),
+    Row(
+        Kind.INVITATION_AGAIN,
+        NoticeClass.PROMOTIONAL,
+        Role.MEMBER,
+        EVERY_CHANNEL,
+        Due.STILL_QUIET,
+        Window.THREE_DAYS,
+        Editable.EVERY_TEXT,
+        ("LOY-52", "LOY-53"),
+    ),
+    Row(
+        Kind.COUPON_ISSUED,
+        NoticeClass.LOYALTY,
+        Role.MEMBER,
+        SMS,
+        Due.COUPON_ISSUE,
+        Window.DAY,
+        Editable.SMS,
+        ("WACA-37",),
+    ),
+    Row(
+        Kind.COUPON_EXPIRING,
+        NoticeClass.LOYALTY,
+        Role.MEMBER,
+        SMS,
+        Due.COUPON_END,
+        Window.DAY,
+        Editable.SMS,
+        ("WACA-38",),
+    ),
+    Row(
+        Kind.BONUS_ACTIVATION,
+        NoticeClass.LOYALTY,
+        Role.MEMBER,
+        EVERY_CHANNEL,
+        Due.TASK,
+        Window.DAY,
+        Editable.EVERY_TEXT,
+        ("LOY-60", "LOY-61", "LOY-62", "LOY-63"),
+    ),
+    Row(
+        Kind.BONUS_BURN,
+        NoticeClass.LOYALTY,
+        Role.MEMBER,
+        EVERY_CHANNEL,
+        Due.TASK,
+        Window.DAY,
+        Editable.EVERY_TEXT,
+        ("LOY-70", "LOY-71", "LOY-72"),
+    ),
+    Row(
+        Kind.BIRTHDAY,
+        NoticeClass.LOYALTY,
+        Role.MEMBER,
+        EVERY_CHANNEL,
+        Due.BIRTHDAY,
+        Window.LOCAL_DAY,
+        Editable.EVERY_TEXT,
+        ("LOY-80", "LOY-81", "LOY-82"),
+    ),
+    Row(
+        Kind.PROMOTION,
+        NoticeClass.PROMOTIONAL,
+        Role.MEMBER,
+        EVERY_CHANNEL,
+        Due.TASK,
+        Window.DAY,
+        Editable.EVERY_TEXT,
+        ("LS-02", "LS-03"),
+    ),
 )
 
 CATALOGUE: dict[Kind, Row] = {row.kind: row for row in _ROWS}
-"""Every kind of notice that Carillon knows. The channels are those of WACA-39."""
+"""Every kind of notice that Carillon knows. The channels are those of WACA-39 where it names them."""

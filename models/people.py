@@ -20,6 +20,8 @@ class Person:
 
     `phone` is in E.164 form, `locale` a tag such as `zh-Hant`; empty means the merchant's own.
     `id` tells people of one booking apart; left empty, it is given when the booking is taken in.
+    `push` is the token of the merchant's app on the person's device. [LOY-24]
+    `zone` is where the person lives, if that is known better than by the phone number.
     """
 
     name: str
@@ -28,7 +30,9 @@ class Person:
     locale: str = ""
     member_id: str = ""
     id: str = ""
+    push: str = ""
+    zone: str = ""
 
     def address(self, channel: str) -> str:
         """Where this channel reaches the person, or an empty string."""
-        return {"email": self.email, "sms": self.phone}.get(channel, "")
+        return {"email": self.email, "sms": self.phone, "push": self.push}.get(channel, "")
