@@ -1,0 +1,40 @@
+"""What an audience is: a selection of members, asked anew whenever a page of a wave is sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.member_content import MemberContent
+from models.merchant import Merchant
+from models.people import Person
+from models.wave import Wave
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One member of an audience, and what it is told. `not_after`, UTC, if sooner than the wave's."""
+
+    person: Person
+    content: MemberContent
+    not_after: datetime | None = None
+
+
+class Selection(Protocol):
+    """How one kind of audience is found. Everybody in it is a member, and in it once."""
+
+    def who(self, wave: Wave, merchant: Merchant, now: datetime) -> Select[tuple[str]]:
+        """The ids of those in it, in no order and without a limit: the wave pages through them by this id."""
+
+    async def read(
+        self,
+        connection: AsyncConnection,
+        wave: Wave,
+        merchant: Merchant,
+        member_ids: Sequence[str],
+        now: datetime,
+    ) -> list[Chosen]:
+        """What is told to these, in the order of their ids; who is not in it any more is left out."""
