@@ -185,10 +185,11 @@ def _providers(item: Item, channels: Channels) -> list[Channel]:
 def provider_names(merchant: Merchant, channel: str) -> tuple[str, ...]:
     """The names of the merchant's providers for a channel."""
     if channel == EMAIL:
-        return (merchant.email_provider.value,)
+        names = (merchant.email_provider, merchant.email_fallback)
+        return tuple(dict.fromkeys(name.value for name in names if name is not None))
     if channel == SMS:
-        names = (merchant.sms.provider, merchant.sms.fallback)
-        return tuple(dict.fromkeys(name.value for name in names if name is not SmsProvider.OFF)) or ("off",)
+        chosen = (merchant.sms.provider, merchant.sms.fallback)
+        return tuple(dict.fromkeys(name.value for name in chosen if name is not SmsProvider.OFF)) or ("off",)
     if channel == PUSH:
         return (merchant.push_provider.value,)
     return ("console",)
@@ -212,6 +213,7 @@ def _message(job: Job, attempt: Attempt) -> Message:
         html=rendered.html,
         sender_name=merchant.name,
         reply_to=merchant.email,
+        unsubscribe_url=rendered.unsubscribe,
         attachments=rendered.attachments,
         valid_for=notice.not_after - attempt.now,
     )

@@ -61,7 +61,11 @@ class Channels:
         )
         console = ConsoleChannel(write)
         providers: dict[str, dict[str, Channel]] = {
-            "email": {"smtp": SmtpChannel(credentials), "console": console},
+            "email": {
+                "smtp": SmtpChannel(credentials),
+                "smtp_backup": SmtpChannel(credentials, "smtp_backup"),
+                "console": console,
+            },
             "sms": {
                 "twsms": TwSmsChannel(credentials, http),
                 "smartdove": SmartdoveChannel(credentials, http),

@@ -5,6 +5,9 @@ Settings: `SMTP_HOST` (127.0.0.1), `SMTP_PORT` (1025), `SMTP_USERNAME` and `SMTP
 instead of the system's), `SMTP_FROM` (no-reply@localhost), `SMTP_TIMEOUT` (20 seconds), `SMTP_CONNECTIONS`
 (8 at once).
 
+`smtp_backup` is the same by another server, with settings of its own: `SMTP_BACKUP_HOST` ... A merchant
+chooses it as the fallback of its email. Its sender is that of `SMTP_FROM` where it has none of its own.
+
 SMTP drops no duplicates and tells nothing later. The Message-ID of a notice is always the same, so a mailbox
 can know a second copy; that it does is not promised.
 """
@@ -51,11 +54,12 @@ NO_MAILBOX_STATUS = re.compile(r"5\.1\.[0-69]\b|5\.1\.10\b|5\.2\.1\b")
 class SmtpChannel:
     """One mail server a merchant, or one for all."""
 
-    provider = "smtp"
     abilities = Abilities(content=EMAIL_CONTENT)
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, provider: str = "smtp") -> None:
+        self.provider = provider
         self._credentials = credentials
+        self._settings = provider.upper()
         self._pools: dict[Server, SmtpPool] = {}
 
     async def send(self, message: Message) -> Receipt:
@@ -81,30 +85,37 @@ class SmtpChannel:
         return self._pools[server]
 
     def _sender(self, merchant_id: str) -> Mailbox:
-        address = self._credentials.get("SMTP_FROM", merchant_id) or "no-reply@localhost"
+        usual = self._credentials.get("SMTP_FROM", merchant_id) or "no-reply@localhost"
+        address = self._credentials.get(f"{self._settings}_FROM", merchant_id) or usual
         try:
             sender = mailbox(address)
         except ValueError as error:
-            raise misconfigured("SMTP_FROM", f"an email address ({error})") from error
+            raise misconfigured(f"{self._settings}_FROM", f"an email address ({error})") from error
         if sender.international:
-            raise misconfigured("SMTP_FROM", "an address that is ASCII before the @")
+            raise misconfigured(f"{self._settings}_FROM", "an address that is ASCII before the @")
         return sender
 
     def _server(self, merchant_id: str, hello: str) -> Server:
-        settings = self._credentials
-        starttls = settings.choice("SMTP_STARTTLS", merchant_id, ("auto", "always", "never"), "auto")
+        settings, name = self._credentials, self._settings
+        starttls = settings.choice(f"{name}_STARTTLS", merchant_id, ("auto", "always", "never"), "auto")
         return Server(
-            host=settings.get("SMTP_HOST", merchant_id).strip() or "127.0.0.1",
-            port=int(settings.number("SMTP_PORT", merchant_id, 1025, whole=True)),
+            host=self._host(merchant_id),
+            port=int(settings.number(f"{name}_PORT", merchant_id, 1025, whole=True)),
             hello=hello,
-            username=settings.get("SMTP_USERNAME", merchant_id).strip(),
-            password=settings.get("SMTP_PASSWORD", merchant_id),
+            username=settings.get(f"{name}_USERNAME", merchant_id).strip(),
+            password=settings.get(f"{name}_PASSWORD", merchant_id),
             starttls=starttls,  # type: ignore[arg-type]
-            tls=settings.switch("SMTP_TLS", merchant_id),
-            ca_file=settings.get("SMTP_CA_FILE", merchant_id).strip(),
-            timeout=settings.number("SMTP_TIMEOUT", merchant_id, 20),
-            connections=int(settings.number("SMTP_CONNECTIONS", merchant_id, 8, whole=True)),
+            tls=settings.switch(f"{name}_TLS", merchant_id),
+            ca_file=settings.get(f"{name}_CA_FILE", merchant_id).strip(),
+            timeout=settings.number(f"{name}_TIMEOUT", merchant_id, 20),
+            connections=int(settings.number(f"{name}_CONNECTIONS", merchant_id, 8, whole=True)),
+            settings=name,
         )
+
+    def _host(self, merchant_id: str) -> str:
+        if self._settings == "SMTP":
+            return self._credentials.get("SMTP_HOST", merchant_id).strip() or "127.0.0.1"
+        return self._credentials.require(f"{self._settings}_HOST", merchant_id).strip()
 
 
 class _Begin:

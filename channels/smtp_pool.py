@@ -41,6 +41,8 @@ class Server:
     ca_file: str = ""
     timeout: float = 20.0
     connections: int = 8
+    settings: str = "SMTP"
+    """How the names of its settings begin."""
 
     @property
     def local(self) -> bool:
@@ -152,7 +154,7 @@ class SmtpPool:
         if not encrypted and server.starttls != "never" and not server.local:
             raise DeliveryError(
                 f"{server.host} offers no STARTTLS, so the password is not sent; "
-                "set CARILLON_SMTP_STARTTLS=never to send it in clear",
+                f"set CARILLON_{server.settings}_STARTTLS=never to send it in clear",
                 code="no_starttls",
             )
         await client.login(server.username, server.password)
@@ -169,5 +171,6 @@ def _tls_context(server: Server) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=server.ca_file or None)
     except OSError as error:
         raise DeliveryError(
-            f"CARILLON_SMTP_CA_FILE cannot be read: {error.strerror or error}", code="not_configured"
+            f"CARILLON_{server.settings}_CA_FILE cannot be read: {error.strerror or error}",
+            code="not_configured",
         ) from error

@@ -9,8 +9,10 @@ from intake import values
 from intake.credits import CREDIT_CHECKS
 from intake.files import Source, load
 from intake.gate import GATE_CHECKS, GATE_RULES
+from intake.member_policy import MEMBER_CHECKS, MEMBER_RULES
 from intake.problems import Problem, Wrong, shown
 from intake.reader import Check, Context, Reader, Rule, sound
+from models.ids import check_id
 from models.merchant import (
     PROMOTIONAL_WORDS,
     BookingPolicy,
@@ -92,6 +94,7 @@ CHECKS: Mapping[tuple[type, str], Check] = {
     (BookingPolicy, "late_payment_hours"): _counted(0),
     **CREDIT_CHECKS,
     **GATE_CHECKS,
+    **MEMBER_CHECKS,
 }
 
 
@@ -102,6 +105,11 @@ def _merchant_rules(merchant: Merchant, _: Context) -> Iterator[Problem]:
             where = f"branches[{number}].id"
             yield Problem(where, "is given twice", "give each branch its own id")
         taken |= {branch.id} if sound(branch) else set()
+    if sound(merchant.email_fallback) and merchant.email_fallback is merchant.email_provider:
+        yield Problem("email_fallback", "is the provider itself", "name another one, or leave it out")
+    for currency in merchant.bonuses if sound(merchant.bonuses) else ():
+        if (wrong := check_id("currency", currency)) is not None:
+            yield Problem(f"bonuses.{currency}", "cannot be used", wrong)
     if sound(merchant.sms) and sound(merchant.sms.texts, merchant.sms.text_limit):
         yield from _sms_rules(merchant)
 
@@ -154,4 +162,9 @@ def _margin_rule(policy: BookingPolicy) -> Iterator[Problem]:
         yield Problem("pre_visit_margin_hours", what, mend)
 
 
-RULES: Mapping[type, Rule] = {Merchant: _merchant_rules, BookingPolicy: _policy_rules, **GATE_RULES}
+RULES: Mapping[type, Rule] = {
+    Merchant: _merchant_rules,
+    BookingPolicy: _policy_rules,
+    **GATE_RULES,
+    **MEMBER_RULES,
+}

@@ -51,6 +51,8 @@ class EmailProvider(StrEnum):
     """How the merchant's email leaves."""
 
     SMTP = "smtp"
+    SMTP_BACKUP = "smtp_backup"
+    """A second mail server, with settings of its own."""
     CONSOLE = "console"
 
 
@@ -143,6 +145,7 @@ class Merchant:
     `gate`: what its messages must pass before they go.
     `credits`: how its SMS are paid; left out, nothing is counted. [WACA-25]
     `quota`: how many SMS each branch may send in a month; left out, there is no end. [LS-20]
+    `email_fallback`: who takes over while `email_provider` is down; left out, nobody does.
     `bonuses`: the kinds of bonus that its members collect, by currency. [LOY-43]
     """
 
@@ -158,6 +161,7 @@ class Merchant:
     address: str = ""
     branches: tuple[Branch, ...] = ()
     email_provider: EmailProvider = EmailProvider.SMTP
+    email_fallback: EmailProvider | None = None
     sms: SmsSettings = SmsSettings()
     booking: BookingPolicy = BookingPolicy()
     promotional_words: tuple[str, ...] = PROMOTIONAL_WORDS

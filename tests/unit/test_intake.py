@@ -250,6 +250,14 @@ WRONG_MERCHANTS: list[tuple[str, Any, str]] = [
         "pre_visit_margin_hours: keeps out what is due 14 hours",
     ),
     ("booking.prompt_hours", "24", "booking.prompt_hours: '24' is no whole number"),
+    ("email_fallback", "smtp", "email_fallback: 'smtp' is the provider itself: name another one"),
+    ("members.welcome", ["emial"], "names 'emial', which is no channel: did you mean 'email'?"),
+    ("members.invitation", ["sms", "sms"], "members.invitation: [...] names a channel twice"),
+    ("members.quiet_days", -1, "members.quiet_days: -1 is out of range: write a number from 0 to 365"),
+    ("phone_check.digits", 3, "phone_check.digits: 3 is out of range: write a number from 4 to 10"),
+    ("coupons.expiring", {"days": 7, "at": "15:00"}, "coupons.expiring.days: 7 counts days after"),
+    ("bonuses", {"a b": {}}, "bonuses.a b: {} cannot be used: currency: 'a b' cannot be used as an id"),
+    ("bonuses", {"gift": {"names": {"xx": "?"}}}, "bonuses.gift.names.xx: 'xx' is"),
     ("promotional_words", ["sale", " "], "promotional_words: [...] holds an empty word: leave it out"),
 ]
 

@@ -14,10 +14,10 @@ from activities.templates import Templates
 from models.agenda import Status
 from models.booking_facts import PaymentReceived
 from models.credits import CreditPolicy, Pool
-from models.merchant import SmsProvider, SmsSettings
+from models.merchant import EmailProvider, SmsProvider, SmsSettings
 from models.notices import Kind
 from models.own_template import OwnTemplate, Place
-from tests.providers import http_error
+from tests.providers import MailSink, http_error
 from tests.requirements import requirement
 from tests.world import ADA, MERCHANT, World, a_world, booking, now
 
@@ -36,6 +36,24 @@ async def test_a_provider_that_is_down_hands_over_to_the_second_one(temporal: Cl
         done = (await world.carillon.agenda(id)).done[0]
         assert {outcome.channel: outcome.provider for outcome in done.outcomes}["sms"] == "smartdove"
         assert (len(world.twsms.accepted), len(world.smartdove.accepted)) == (0, 1)
+
+
+async def test_a_mail_server_that_is_down_hands_over_to_the_second_one(
+    temporal: Client, tmp_path: Path
+) -> None:
+    """The first server takes nothing for now: the merchant's second one sends the mail, once."""
+    merchant = replace(MERCHANT, email_fallback=EmailProvider.SMTP_BACKUP)
+    async with MailSink() as second:
+        backup = {name.replace("SMTP", "SMTP_BACKUP"): value for name, value in second.environment.items()}
+        async with (
+            a_world(temporal, tmp_path, merchant=merchant, environment=backup) as world,
+            world.worker(),
+        ):
+            world.mail_sink.refuse = lambda _: "451 4.3.0 try again later"
+            id = await world.start(booking())
+            done = (await world.carillon.agenda(id)).done[0]
+            assert {outcome.channel: outcome.provider for outcome in done.outcomes}["email"] == "smtp_backup"
+            assert (len(world.mails), len(second.mails)) == (0, 1)
 
 
 async def test_nothing_more_goes_to_a_dead_address_until_it_is_lifted(world: World) -> None:
