@@ -22,6 +22,7 @@ from commands.credits import credits_app
 from commands.doctor import doctor
 from commands.explain import explain
 from commands.failures import MISTAKE, Finished, failure
+from commands.gateway import gateway
 from commands.merchant import merchant_app
 from commands.messages import messages
 from commands.output import err
@@ -58,6 +59,7 @@ app.command()(explain)
 app.add_typer(suppressions_app, name="suppressions")
 app.add_typer(template_app, name="template")
 app.command()(schema)
+app.command()(gateway)
 app.command()(doctor)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
-from channels.base import DeliveryError
+from channels.base import Credentials, DeliveryError
 
 EXCERPT = 120
 
@@ -111,3 +111,13 @@ def json_object(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return answer if isinstance(answer, dict) else None
+
+
+def receipts_address(credentials: Credentials, provider: str, merchant_id: str, key: str = "") -> str:
+    """Where a provider may call our gateway (`CARILLON_PUBLIC_URL`); an empty string where there is none."""
+    public = credentials.get("PUBLIC_URL", merchant_id).rstrip("/")
+    if not public:
+        return ""
+    return f"{public}/receipts/{provider}/{quote(merchant_id)}" + (
+        f"?key={quote(key, safe='')}" if key else ""
+    )

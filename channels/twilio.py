@@ -2,7 +2,7 @@
 
 Settings: `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN`, and `TWILIO_FROM` (a number or a name) or
 `TWILIO_MESSAGING_SERVICE_SID`; `TWILIO_STATUS_CALLBACK`, an address that Twilio calls with each new state of
-a message; `TWILIO_URL`.
+a message, which left out is that of our gateway, where `PUBLIC_URL` is set; `TWILIO_URL`.
 
 Twilio drops no duplicates, and charges for what did not arrive as well. It takes nearly every number, and
 says of most dead ones only later that they are.
@@ -28,7 +28,15 @@ from channels.base import (
     Receipt,
     Word,
 )
-from channels.http import asked_to_wait, blot, exchange, http_failure, json_object, object_in
+from channels.http import (
+    asked_to_wait,
+    blot,
+    exchange,
+    http_failure,
+    json_object,
+    object_in,
+    receipts_address,
+)
 from channels.sms_http import e164
 
 URL = "https://api.twilio.com"
@@ -103,7 +111,8 @@ class TwilioChannel:
     async def send(self, message: Message) -> Receipt:
         merchant = message.merchant_id
         form = {"To": e164(message.to), "Body": message.text, **self._sender(merchant)}
-        if callback := self._credentials.get("TWILIO_STATUS_CALLBACK", merchant):
+        own = self._credentials.get("TWILIO_STATUS_CALLBACK", merchant)
+        if callback := own or receipts_address(self._credentials, self.provider, merchant):
             form["StatusCallback"] = callback
         if message.valid_for is not None:
             period = min(max(message.valid_for, SHORTEST), LONGEST)

@@ -1,7 +1,8 @@
 """TwSMS (台灣簡訊), JSON API 4.0.
 
 Settings: `TWSMS_USERNAME`, `TWSMS_PASSWORD` (the merchant's own account), `TWSMS_URL`, and `TWSMS_DRURL`, an
-address that TwSMS calls with the later state.
+address that TwSMS calls with the later state; left out, it is that of our gateway, where `PUBLIC_URL` and
+`TWSMS_DRURL_KEY` are set.
 
 TwSMS charges for the hand-over; nothing says that it gives points back for what did not arrive.
 
@@ -25,7 +26,7 @@ from channels.base import (
     Receipt,
     Word,
 )
-from channels.http import blot
+from channels.http import blot, receipts_address
 from channels.sms_http import local_number, post_form, taiwanese
 from channels.sms_text import segments
 
@@ -112,7 +113,7 @@ class TwSmsChannel:
         if message.valid_for is not None:
             period = min(max(message.valid_for, SHORTEST), LONGEST)
             form["expirytime"] = str(int(period.total_seconds()))
-        if drurl := self._credentials.get("TWSMS_DRURL", message.merchant_id):
+        if drurl := self._drurl(message.merchant_id):
             form["drurl"] = drurl
         answer = await self._post("sms_send.php", form, message.merchant_id)
         code = str(answer.get("code", ""))
@@ -149,6 +150,13 @@ class TwSmsChannel:
             {**login, **form},
             secrets=(*login.values(), *form.values()),
         )
+
+    def _drurl(self, merchant_id: str) -> str:
+        if own := self._credentials.get("TWSMS_DRURL", merchant_id):
+            return own
+        # Without a key nobody could tell a call of TwSMS from anyone's.
+        key = self._credentials.get("TWSMS_DRURL_KEY", merchant_id)
+        return receipts_address(self._credentials, self.provider, merchant_id, key) if key else ""
 
     def _login(self, merchant_id: str) -> dict[str, str]:
         return {

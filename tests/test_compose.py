@@ -52,7 +52,7 @@ def test_every_image_is_pinned() -> None:
     """Each image names its version; `latest` and the deprecated auto-setup are not used."""
     ours = "carillon:${CARILLON_BUILD_ID:-unversioned}"
     images = {name: service["image"] for name, service in SERVICES.items()}
-    assert images.pop("worker") == ours
+    assert {images.pop("worker"), images.pop("gateway")} == {ours}
     foreign = [*images.values(), *re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)]
     assert [image for image in foreign if not re.fullmatch(r"[\w/.-]+:v?\d+\.\d+[\w.-]*", image)] == []
     assert "latest" not in COMPOSE
@@ -82,7 +82,7 @@ def test_every_dependency_is_a_service_that_can_meet_its_condition() -> None:
 def test_what_runs_for_ever_is_started_again_and_says_how_it_is() -> None:
     """Every service but the jobs has a health check and comes back after a crash or a restart."""
     lasting = {name: s for name, s in SERVICES.items() if not s["restart"].startswith("on-failure")}
-    assert set(lasting) == {"postgres", "temporal", "temporal-ui", "worker", "mailpit"}
+    assert set(lasting) == {"postgres", "temporal", "temporal-ui", "worker", "gateway", "mailpit"}
     for name, service in lasting.items():
         assert service["restart"] == "unless-stopped", name
         assert "healthcheck" in service, name

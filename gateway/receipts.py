@@ -1,0 +1,83 @@
+"""Where providers tell what became of messages: `/receipts/{provider}/{merchant}`.
+
+Who calls is proven before anything is believed: Twilio signs its calls with the account's token; TwSMS signs
+nothing, so its address carries a key of ours (`CARILLON_TWSMS_DRURL_KEY`).
+"""
+
+import hmac
+import logging
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from activities.rates import real_time
+from activities.receipts import Receipts
+from channels.base import Credentials
+from channels.callbacks import TELLING, callback
+from channels.twilio import valid_signature
+
+LONGEST = 64 * 1024
+"""A call of a provider is some hundreds of bytes."""
+
+_log = logging.getLogger(__name__)
+
+
+class ReceiptCalls:
+    """Takes the calls of providers."""
+
+    def __init__(self, receipts: Receipts, credentials: Credentials) -> None:
+        self._receipts = receipts
+        self._credentials = credentials
+
+    async def told(self, request: Request) -> Response:
+        """Settle the message that a provider speaks of. 204, also for one that is not ours or not sent yet.
+
+        404 for a provider that does not call, 403 for a call that is not proven, 400 for one without the id
+        of a message, 413 for one that is too long.
+        """
+        provider, merchant = request.path_params["provider"], request.path_params["merchant"]
+        if provider not in TELLING:
+            raise HTTPException(404, f"there is no provider {provider!r} that calls: {', '.join(TELLING)}")
+        form = await _form(request)
+        if not self._proven(request, provider, merchant, form):
+            _log.warning("a call for %s of %s was not proven and is not believed", provider, merchant)
+            raise HTTPException(403, "the call is not proven to come from the provider")
+        word = callback(provider, {**request.query_params, **form})
+        if not word.provider_id:
+            raise HTTPException(400, "the call names no message")
+        # One that is not noted as sent yet is kept, and taken once it is.
+        await self._receipts.told(provider, word.provider_id, word.state, real_time(), word.dead_address)
+        return Response(status_code=204)
+
+    def _proven(self, request: Request, provider: str, merchant: str, form: Mapping[str, str]) -> bool:
+        if provider == "twilio":
+            token = self._credentials.get("TWILIO_AUTH_TOKEN", merchant)
+            signature = request.headers.get("X-Twilio-Signature", "")
+            return valid_signature(token, self._called(request, merchant), form, signature)
+        key = self._credentials.get("TWSMS_DRURL_KEY", merchant)
+        given = request.query_params.get("key", "")
+        return bool(key) and hmac.compare_digest(key.encode(), given.encode())
+
+    def _called(self, request: Request, merchant: str) -> str:
+        """The address that was called, as the caller knows it: behind a proxy it is not the one seen here."""
+        url = request.url
+        public = self._credentials.get("PUBLIC_URL", merchant).rstrip("/")
+        if not public:
+            return str(url)
+        return f"{public}{url.path}" + (f"?{url.query}" if url.query else "")
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of an urlencoded body; none for a GET."""
+    body = b""
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > LONGEST:
+                raise HTTPException(413, f"a call of more than {LONGEST} bytes is not read")
+    except ClientDisconnect:
+        raise HTTPException(400, "the call ended before it was whole") from None
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
