@@ -16,6 +16,8 @@ def credit_values(notice: Notice, content: LowPointsContent, formats: Formats) -
     return {
         **of_the_letter,
         "locale": formats.locale,
+        "declinable": False,
+        "unsubscribe": "",
         "shop": SENDER,
         "name": one_line(notice.recipient.name),
         "points": format_decimal(content.points, locale=formats.home),

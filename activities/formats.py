@@ -11,7 +11,7 @@ from functools import lru_cache
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 from babel.lists import format_list
-from babel.numbers import format_currency, get_currency_symbol
+from babel.numbers import format_currency, format_decimal, get_currency_symbol
 
 from models.merchant import PaymentMethod
 from models.timing import local
@@ -32,6 +32,9 @@ _DAY = {"zh-Hant": "y年M月d日（EEEE）", "en": "full", "fr": "EEEE d MMMM y"
 _SHORT_DAY = {"zh-Hant": "M/d（EEEEE）", "en": "EEE d MMM", "fr": "EEEE dd/MM"}
 """For SMS. French months are numbers: `août` is not in the SMS alphabet and would make the text dear."""
 
+_DATE = {"zh-Hant": "y/M/d", "en": "d MMM y", "fr": "dd/MM/y"}
+"""A day that may lie in another year, for SMS and push."""
+
 _SAME_DAY = {
     "zh-Hant": "{day}{start}–{end}",
     "en": "{day}, {start}–{end}",
@@ -43,6 +46,15 @@ _TWO_DAYS = {
     "fr": "du {day}, {start}, au {last}, {end}",
 }
 _START_ONLY = {"zh-Hant": "{day}{start}", "en": "{day}, {start}", "fr": "{day}, {start}"}
+
+_DAYS = {"zh-Hant": ("天", "天"), "en": ("day", "days"), "fr": ("jour", "jours")}
+_POINTS = {
+    "zh-Hant": ("點紅利",) * 2,
+    "en": ("bonus point", "bonus points"),
+    "fr": ("point bonus", "points bonus"),
+}
+_MINUTES = {"zh-Hant": ("分鐘", "分鐘"), "en": ("minute", "minutes"), "fr": ("minute", "minutes")}
+"""One, and several. Babel knows them too, but not in the Chinese of Taiwan."""
 
 _METHODS = {
     PaymentMethod.CARD: ("信用卡", "Card", "Carte bancaire"),
@@ -63,6 +75,7 @@ _WHOLE = frozenset({"TWD"})
 _UNBREAKABLE = str.maketrans("\u00a0\u202f", "  ")
 
 
+@lru_cache(maxsize=500)
 def shipped_locale(tag: str) -> str | None:
     """The shipped locale that a reader of this language tag is served in, or None. `fr-CA` is `fr`."""
     language = tag.replace("_", "-").partition("-")[0].lower()
@@ -74,6 +87,7 @@ def plain_spaces(text: str) -> str:
     return text.translate(_UNBREAKABLE)
 
 
+@lru_cache(maxsize=KEPT)
 def one_line(text: str) -> str:
     """The text on one line: no control characters, and every run of white space one space."""
     return " ".join(_CONTROL.sub(" ", text).split())
@@ -82,7 +96,7 @@ def one_line(text: str) -> str:
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Formats:
     """How values look in one locale. `locale` is one of SHIPPED, `home` whose customs it follows.
 
@@ -92,13 +106,13 @@ class Formats:
     locale: str
     home: Locale
     zone: str
+    thousands: str = ""
+    """What stands between them, where every three digits are a group."""
 
     @classmethod
     def of(cls, tags: Iterable[str], zone: str) -> "Formats":
-        """The formats of the first tag whose language is shipped, else of English."""
-        tag = next((tag for tag in tags if shipped_locale(tag)), "en")
-        locale = shipped_locale(tag) or "en"
-        return cls(locale, _home(tag, locale), zone)
+        """The formats of the first tag whose language is shipped, else of English: one for each, and kept."""
+        return _formats(tuple(tags), zone)
 
     def day(self, instant: datetime) -> str:
         """The calendar day in full: `Tuesday, 10 March 2026`."""
@@ -107,6 +121,14 @@ class Formats:
     def short_day(self, instant: datetime) -> str:
         """The calendar day for an SMS: `Tue 10 Mar`."""
         return _short_day(self, instant)
+
+    def full_date(self, day: date) -> str:
+        """A day of the calendar in full: `Tuesday, 10 March 2026`."""
+        return _date(self, day)
+
+    def short_date(self, day: date) -> str:
+        """The same for an SMS, with its year: `10 Mar 2026`."""
+        return _short_date(self, day)
 
     def clock(self, instant: datetime) -> str:
         """The time of day: `14:00`, `14 h`, `2:00 PM`."""
@@ -117,12 +139,32 @@ class Formats:
         words = {"day": self.day(starts), "start": self.clock(starts)}
         if ends <= starts:
             return _START_ONLY[self.locale].format(**words)
-        pattern = _SAME_DAY if self._date(starts) == self._date(ends) else _TWO_DAYS
+        pattern = _SAME_DAY if self._day_of(starts) == self._day_of(ends) else _TWO_DAYS
         return pattern[self.locale].format(**words, end=self.clock(ends), last=self.day(ends))
 
     def money(self, amount: Decimal, currency: str) -> str:
         """An amount: `NT$2,800`, `80,00 €`."""
         return _money(self, amount, currency)
+
+    def number(self, amount: Decimal) -> str:
+        """An amount of no currency: `1,234.5`."""
+        # Most are whole, and no two members have the same: Babel takes ten times as long, and a cache is no help.
+        if self.thousands and amount >= 0 and amount == (whole := int(amount)):
+            return f"{whole:,}".replace(",", self.thousands)
+        return format_decimal(amount, locale=self.home)
+
+    def points(self, amount: Decimal) -> str:
+        """So many of a bonus: `1 bonus point`, `300 bonus points`."""
+        one = amount < 2 if self.locale == "fr" else amount == 1
+        return f"{self.number(amount)} {_POINTS[self.locale][not one]}"
+
+    def days(self, count: int) -> str:
+        """`1 day`, `3 days`."""
+        return f"{count} {_DAYS[self.locale][count > 1]}"
+
+    def minutes(self, count: int) -> str:
+        """`10 minutes`."""
+        return f"{count} {_MINUTES[self.locale][count > 1]}"
 
     def method(self, payment_method: str) -> str:
         """The name of a payment method; one that is not known stays as it is."""
@@ -132,18 +174,23 @@ class Formats:
 
     def listed(self, names: Iterable[str]) -> str:
         """`Ann, Bo and Cy`."""
-        return format_list(list(names), locale=self.home)
+        first, *more = [*names] or [""]
+        return format_list([first, *more], locale=self.home) if more else first
 
     def _local(self, instant: datetime) -> datetime:
         return local(instant, self.zone)
 
-    def _date(self, instant: datetime) -> date:
+    def _day_of(self, instant: datetime) -> date:
         return self._local(instant).date()
 
-    def _first(self, text: str, instant: datetime) -> str:
-        """French says `1er`, not `1`, for the first of a month."""
-        first = self.locale == "fr" and self._date(instant).day == 1
-        return text.replace(" 1 ", " 1er ", 1) if first else text
+
+@lru_cache(maxsize=KEPT)
+def _formats(tags: tuple[str, ...], zone: str) -> Formats:
+    tag = next((tag for tag in tags if shipped_locale(tag)), "en")
+    locale = shipped_locale(tag) or "en"
+    home = _home(tag, locale)
+    grouped = home.decimal_formats[None].grouping == (3, 3)
+    return Formats(locale, home, zone, home.number_symbols["latn"]["group"] if grouped else "")
 
 
 @lru_cache(maxsize=500)
@@ -160,9 +207,19 @@ def _home(tag: str, locale: str) -> Locale:
 
 @lru_cache(maxsize=KEPT)
 def _day(formats: Formats, instant: datetime) -> str:
-    return formats._first(
-        format_date(formats._local(instant), _DAY[formats.locale], locale=formats.home), instant
-    )
+    return _date(formats, formats._day_of(instant))
+
+
+@lru_cache(maxsize=KEPT)
+def _date(formats: Formats, day: date) -> str:
+    text = format_date(day, _DAY[formats.locale], locale=formats.home)
+    # French says `1er`, not `1`, for the first of a month.
+    return text.replace(" 1 ", " 1er ", 1) if formats.locale == "fr" and day.day == 1 else text
+
+
+@lru_cache(maxsize=KEPT)
+def _short_date(formats: Formats, day: date) -> str:
+    return format_date(day, _DATE[formats.locale], locale=formats.home)
 
 
 @lru_cache(maxsize=KEPT)

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 
 from activities.formats import SHIPPED, shipped_locale
+from activities.template_names import names_of, needed_in
 from activities.template_syntax import listed, nearest, problems_of
-from activities.template_values import SMS_NAMES
+from models.channels import SMS
 from models.merchant import Merchant
-from models.notices import Kind
+from models.notices import CATALOGUE, Kind
 
 
 def check_sms_text(kind: str, locale: str, text: str, merchant: Merchant) -> list[str]:
     """Everything that is wrong with a merchant's own SMS text, in whole sentences; empty when it is good."""
     where = f"sms.texts.{kind}.{locale}"
-    known = [name.value for name in SMS_NAMES]
+    known = [kind.value for kind, row in CATALOGUE.items() if SMS in row.editable.channels]
     problems = []
     if kind not in known:
         problems.append(
@@ -22,7 +23,7 @@ def check_sms_text(kind: str, locale: str, text: str, merchant: Merchant) -> lis
         problems.append(f"{where}: {locale!r} is no locale that is served; there is {listed(SHIPPED)}")
     problems += [f"{where}: {problem}" for problem in length_problems(text, merchant)]
     if kind in known:
-        problems += [f"{where}: {problem}" for problem in text_problems(Kind(kind), text)]
+        problems += [f"{where}: {problem}" for problem in text_problems(Kind(kind), text, merchant)]
     return problems
 
 
@@ -34,9 +35,9 @@ def length_problems(text: str, merchant: Merchant) -> list[str]:
     return [] if text.strip() else ["the text is empty: leave it out to have the shipped one"]
 
 
-def text_problems(kind: Kind, text: str) -> list[str]:
-    """What keeps a text from being rendered: its syntax, what is not allowed in it, unknown names."""
-    return problems_of(text, SMS_NAMES[kind])
+def text_problems(kind: Kind, text: str, merchant: Merchant) -> list[str]:
+    """What keeps a text from being used: its syntax, what is not allowed in it, names unknown or missing."""
+    return problems_of(text, names_of(kind, SMS, merchant), needed_in(kind))
 
 
 def own_text(texts: Mapping[str, Mapping[str, str]], kind: Kind, locale: str) -> str:

@@ -1,28 +1,29 @@
-"""A notice as a message in the recipient's language: subject, text, HTML and files, or an SMS text."""
+"""A notice as a message in the recipient's language: an email with its files, an SMS, or a push message."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from activities.calendar_file import calendar_files
 from activities.credit_values import credit_values
 from activities.formats import Formats, one_line, plain_spaces
+from activities.member_values import member_values, phone_code_values
 from activities.merchant_sms import check_sms_text, own_text
 from activities.qr import voucher_code
+from activities.template_engine import CAP, OwnTexts, RenderError, ShippedTemplates
+from activities.template_names import names_of, needed_in
 from activities.template_samples import variables
 from activities.template_syntax import problems_of
-from activities.template_values import email_values, for_notice, names_of, sms_values
+from activities.template_values import email_values, for_notice, paragraphs, sms_values
 from channels.base import Attachment
 from channels.sms_text import plain, segments
 from models.agenda import Notice
 from models.booking_content import BookingContent, SessionView
-from models.channels import SMS
+from models.channels import PUSH, SMS
 from models.credit_content import LowPointsContent
+from models.member_content import MemberContent, PhoneCodeContent
 from models.merchant import Merchant
 from models.notices import CATALOGUE, Kind
 from models.own_template import NONE, Overrides, OwnTemplate, Place
@@ -31,26 +32,21 @@ __all__ = ["TEMPLATES", "Content", "RenderError", "Rendered", "Renderer", "check
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
-CAP = 200_000
-"""The longest part of a message, in characters; more is a template gone wrong."""
 SMS_CAP = 1_000
-"""The same for an SMS of the merchant's own wording."""
+"""The longest SMS or push message of a merchant's own wording, in characters."""
 
-Content = BookingContent | LowPointsContent
+Content = BookingContent | LowPointsContent | MemberContent | PhoneCodeContent
 
 _ABOUT_SESSIONS = (Kind.VOUCHER, Kind.PRE_VISIT, Kind.SERVICE_ASSIGNMENT)
 _WITH_CODE = (Kind.VOUCHER, Kind.VOUCHER_CHANGED)
 
 
-class RenderError(Exception):
-    """A message cannot be made; the sentence names the template and what is wrong with it."""
-
-
 @dataclass(frozen=True)
 class Rendered:
-    """A message in words. `segments` is what an SMS costs, 0 for email.
+    """A message in words; of a push message `subject` is the title. `segments` is what an SMS costs, else 0.
 
     `fallback` says why the merchant's own text was passed over, where it was.
+    `unsubscribe` is where an email of a class that may be refused can be refused.
     """
 
     subject: str
@@ -60,6 +56,7 @@ class Rendered:
     locale: str
     segments: int = 0
     fallback: str = ""
+    unsubscribe: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,10 +75,8 @@ class Renderer:
     """Makes messages from the templates of a folder. Templates are compiled once, and kept."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        loader = FileSystemLoader(folder or TEMPLATES)
-        self._words = _environment(loader, escape=False)
-        self._pages = _environment(loader, escape=True)
-        self._own = lru_cache(maxsize=500)(self._words.from_string)
+        self._shipped = ShippedTemplates(folder or TEMPLATES)
+        self._own = OwnTexts()
 
     def render(
         self,
@@ -106,17 +101,21 @@ class Renderer:
         try:
             values = _values(notice, content, merchant, formats, channel)
             order = _Order(notice, content, merchant, formats.locale, values, own)
-            return self._sms(order) if channel == SMS else self._email(order)
+            if channel == SMS:
+                return self._sms(order)
+            return self._push(order) if channel == PUSH else self._email(order)
         except ValueError as error:  # an unknown zone, a voucher number too long for a QR code
             raise RenderError(f"{_named(notice, content)}: {error}") from error
 
     def _email(self, order: _Order) -> Rendered:
-        (subject, text, html), fallback = self._own_email(order)
-        if not text:
+        own, fallback = self._own_words(order, CAP)
+        if own is not None:
+            subject, text, html = self._own_letter(order, *own)
+        else:
             name = f"{order.notice.kind}/{order.locale}/email.j2"
-            subject = self._block(self._words, name, "subject", order.values)
-            text = self._block(self._words, name, "text", order.values)
-            html = self._block(self._pages, name, "html", order.values)
+            subject = self._shipped.block(name, "subject", order.values)
+            text = self._shipped.block(name, "text", order.values)
+            html = self._shipped.block(name, "html", order.values, page=True)
         return Rendered(
             subject=one_line(subject),
             text=_tidy(plain_spaces(text)),
@@ -124,27 +123,41 @@ class Renderer:
             attachments=_files(order),
             locale=order.locale,
             fallback=fallback,
+            unsubscribe=str(order.values["unsubscribe"]),
         )
 
-    def _own_email(self, order: _Order) -> tuple[tuple[str, str, str], str]:
-        """Subject, text and page of the merchant's own words in the shipped letter, or why not."""
+    def _own_letter(self, order: _Order, subject: str, body: str) -> tuple[str, str, str]:
+        """Subject, text and page of the merchant's own words in the shipped letter."""
+        values = {**order.values, "title": subject, "body": body, "paragraphs": paragraphs(body)}
+        text = self._shipped.block(OWN, "text", values)
+        return subject, text, self._shipped.block(OWN, "html", values, page=True)
+
+    def _push(self, order: _Order) -> Rendered:
+        own, fallback = self._own_words(order, SMS_CAP)
+        if own is not None:
+            title, text = own
+        else:
+            name = f"{order.notice.kind}/{order.locale}/push.j2"
+            title = self._shipped.block(name, "title", order.values)
+            text = self._shipped.block(name, "text", order.values)
+        text = plain_spaces(text).strip()
+        return Rendered(one_line(title), text, "", (), order.locale, fallback=fallback)
+
+    def _own_words(self, order: _Order, cap: int) -> tuple[tuple[str, str] | None, str]:
+        """Subject and text in the merchant's own words where it has some, or why they cannot be used."""
         if (own := order.own) is None:
-            return ("", "", ""), ""
+            return None, ""
         try:
-            subject = one_line(self._words_of(own, own.subject, order, CAP))
-            body = self._words_of(own, own.text, order, CAP)
+            subject = one_line(self._words_of(own, own.subject, order, cap))
+            return (subject, self._words_of(own, own.text, order, cap)), ""
         except RenderError as error:
-            return ("", "", ""), str(error)
-        paragraphs = [part.strip() for part in re.split(r"\n\s*\n", body) if part.strip()]
-        values = {**order.values, "title": subject, "body": body, "paragraphs": paragraphs}
-        text = self._block(self._words, OWN, "text", values)
-        return (subject, text, self._block(self._pages, OWN, "html", values)), ""
+            return None, str(error)
 
     def _sms(self, order: _Order) -> Rendered:
         text, fallback = self._own_sms(order)
         if not text:
             name = f"{order.notice.kind}/{order.locale}/sms.j2"
-            text = _sms_text(_whole(name, lambda: self._words.get_template(name).generate(order.values), CAP))
+            text = _sms_text(self._shipped.text(name, order.values))
         return Rendered("", text, "", (), order.locale, segments(text).segments, fallback)
 
     def _own_sms(self, order: _Order) -> tuple[str, str]:
@@ -166,19 +179,14 @@ class Renderer:
         name = _own_name(own)
         if channel not in CATALOGUE[kind].editable.channels:
             raise RenderError(f"{name}: {kind} by {channel} is fixed")
-        names = names_of(kind, channel)
-        if problems := _problems(source, names):
+        names = names_of(kind, channel, order.merchant)
+        if problems := _problems(source, names, needed_in(kind)):
             raise RenderError(f"{name}: {problems[0]}")
-        values = {key: _plain(value) for key, value in order.values.items() if key in names}
-        said = _whole(name, lambda: self._own(source).generate(values), cap).strip()
+        values = {key: value for key, value in order.values.items() if key in names}
+        said = self._own.text(name, source, values, cap).strip()
         if not said:
             raise RenderError(f"{name}: the text comes out empty")
         return said
-
-    def _block(
-        self, environment: ImmutableSandboxedEnvironment, name: str, block: str, values: Mapping[str, object]
-    ) -> str:
-        return _whole(name, lambda: _chunks(environment.get_template(name), block, values), CAP)
 
 
 OWN = "_layout/own.j2"
@@ -187,14 +195,19 @@ OWN = "_layout/own.j2"
 def _values(
     notice: Notice, content: Content, merchant: Merchant, formats: Formats, channel: str
 ) -> Mapping[str, object]:
-    if isinstance(content, LowPointsContent):
-        return credit_values(notice, content, formats)
+    match content:
+        case MemberContent():
+            return member_values(notice, content, merchant, formats, channel)
+        case PhoneCodeContent():
+            return phone_code_values(content, merchant, formats)
+        case LowPointsContent():
+            return credit_values(notice, content, formats)
     return (sms_values if channel == SMS else email_values)(notice, content, merchant, formats)
 
 
 def _files(order: _Order) -> tuple[Attachment, ...]:
     """The calendar files, and the voucher's code before them."""
-    if isinstance(order.content, LowPointsContent):
+    if not isinstance(order.content, BookingContent):
         return ()
     files = calendar_files(order.notice, order.content, order.merchant)
     if order.notice.kind in _WITH_CODE and order.values["voucher"]:
@@ -208,7 +221,12 @@ def _sessions(notice: Notice, content: Content) -> tuple[SessionView, ...]:
 
 def _named(notice: Notice, content: Content) -> str:
     """The message for an error: `voucher of B1024`."""
-    return f"{notice.kind} of {content.booking_id}" if isinstance(content, BookingContent) else notice.kind
+    match content:
+        case BookingContent():
+            return f"{notice.kind} of {content.booking_id}"
+        case MemberContent():
+            return f"{notice.kind} of {content.member_id}"
+    return notice.kind
 
 
 def _own_texts(order: _Order) -> Iterator[OwnTemplate]:
@@ -227,44 +245,7 @@ def _own_name(own: OwnTemplate) -> str:
     return f"sms.texts.{own.place.kind}.{own.place.locale}"
 
 
-def _plain(value: object) -> object:
-    return plain_spaces(value) if isinstance(value, str) else value
-
-
 _problems = lru_cache(maxsize=500)(problems_of)
-
-
-def _environment(loader: FileSystemLoader, *, escape: bool) -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
-        loader=loader,
-        undefined=StrictUndefined,
-        autoescape=escape,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        cache_size=-1,
-    )
-
-
-def _chunks(template: Template, block: str, values: Mapping[str, object]) -> Iterable[str]:
-    if block not in template.blocks:
-        raise RenderError(f"{template.name}: the block {block!r} is missing")
-    return template.blocks[block](template.new_context(dict(values)))
-
-
-def _whole(name: str, chunks: Callable[[], Iterable[str]], cap: int) -> str:
-    """All of what a template gives, unless it is more than `cap` characters."""
-    taken, size = [], 0
-    try:
-        for chunk in chunks():
-            size += len(chunk)
-            if size > cap:
-                raise RenderError(f"{name}: the message grows over {cap} characters")
-            taken.append(chunk)
-    except TemplateError as error:
-        line = f", line {lineno}" if (lineno := getattr(error, "lineno", None)) else ""
-        raise RenderError(f"{name}{line}: {error.message or type(error).__name__}") from error
-    return "".join(taken)
 
 
 def _tidy(text: str) -> str:

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from activities.formats import SHIPPED, shipped_locale
 from activities.merchant_sms import length_problems
 from activities.rendering import Rendered, Renderer, RenderError
+from activities.template_names import names_of, needed_in
 from activities.template_samples import sample
 from activities.template_syntax import listed, nearest, problems_of, words_of
-from activities.template_values import names_of
 from channels.sms_text import segments
-from models.channels import SMS, in_words
+from models.channels import PUSH, SMS, in_words
 from models.merchant import Merchant, promotional_word
 from models.notices import CATALOGUE, Kind, NoticeClass
 from models.own_template import NONE, Overrides, OwnTemplate, Place
 from policies.links import shortened_link
 
-LONGEST_SUBJECT = 200
-LONGEST_EMAIL = 5_000
-"""Characters of what a merchant writes."""
+LONGEST = {"email": (200, 5_000), "push": (100, 400)}
+"""Characters of what a merchant writes, by channel: the subject, or the title, and the text."""
 
 
 @dataclass(frozen=True)
@@ -110,22 +109,22 @@ def _fixed(place: Place) -> Iterator[str]:
 
 def _unsound(template: OwnTemplate, merchant: Merchant) -> Iterator[str]:
     """What keeps a text from being rendered at all."""
-    names = names_of(Kind(template.place.kind), template.place.channel)
-    if template.place.channel == SMS:
+    kind, channel = Kind(template.place.kind), template.place.channel
+    names = names_of(kind, channel, merchant)
+    if channel == SMS:
         yield from length_problems(template.text, merchant)
         if template.subject:
             yield "an SMS has no subject: leave it out"
     else:
-        yield from _email_lengths(template)
-        yield from (f"subject: {problem}" for problem in problems_of(template.subject, names))
-    yield from problems_of(template.text, names)
+        subject = "title" if channel == PUSH else "subject"
+        lengths = zip((subject, "text"), (template.subject, template.text), LONGEST[channel], strict=True)
+        yield from _lengths(lengths)
+        yield from (f"{subject}: {problem}" for problem in problems_of(template.subject, names))
+    yield from problems_of(template.text, names, needed_in(kind))
 
 
-def _email_lengths(template: OwnTemplate) -> Iterator[str]:
-    for name, text, limit in (
-        ("subject", template.subject, LONGEST_SUBJECT),
-        ("text", template.text, LONGEST_EMAIL),
-    ):
+def _lengths(parts: Iterable[tuple[str, str, int]]) -> Iterator[str]:
+    for name, text, limit in parts:
         if not text.strip():
             yield f"the {name} is empty: write one"
         elif len(text) > limit:

@@ -39,13 +39,18 @@ _SEEN = "\n\r\t"
 _parser = ImmutableSandboxedEnvironment()
 
 
-def problems_of(text: str, names: Sequence[str]) -> list[str]:
-    """What keeps a text from being rendered: its syntax, what is not allowed in it, unknown names."""
+def problems_of(text: str, names: Sequence[str], needed: Sequence[str] = ()) -> list[str]:
+    """What keeps a text from being used: its syntax, what is not allowed in it, unknown names.
+
+    Each of `needed` must stand in it, and under no condition.
+    """
     try:
         tree = _parsed(text)
     except _UnreadableError as error:
         return [str(error)]
     found = [f"line {node.lineno}: {problem}" for node in _walk(tree) if (problem := _objection(node, names))]
+    placed = [node.name for output in tree.body for node in _placed(output)]
+    found += [f"{{{{ {name} }}}} is missing: place it" for name in needed if name not in placed]
     return list(dict.fromkeys(found))
 
 
@@ -117,6 +122,16 @@ def _walk(node: nodes.Node) -> Iterator[nodes.Node]:
     if isinstance(node, _SYNTAX):
         for child in node.iter_child_nodes():
             yield from _walk(child)
+
+
+def _placed(node: nodes.Node) -> Iterator[nodes.Name]:
+    """The values that a part of a text places, whatever the others are."""
+    match node:
+        case nodes.Name():
+            yield node
+        case nodes.Output() | nodes.Filter():
+            for child in node.iter_child_nodes():
+                yield from _placed(child)
 
 
 def _said(node: nodes.Node) -> Iterator[str]:

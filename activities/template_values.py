@@ -1,18 +1,17 @@
 """What a template may place: the content of a notice as formatted words, by name."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import cast
 
-from activities.formats import Formats, one_line, plain_spaces, shipped_locale
+from activities.formats import Formats, one_line, shipped_locale
 from models.agenda import Notice
 from models.booking import Failure
 from models.booking_content import BookingContent, SessionView
-from models.channels import SMS
 from models.merchant import Merchant
-from models.notices import CATALOGUE, Kind
+from models.notices import Kind
 from models.people import Role
 
 BRIEF = 60
@@ -39,13 +38,6 @@ EMAIL_NAMES = (
     *("service", "day", "time", "voucher", *_MONEY, "pay_by"),
 )
 """What an email of the merchant's own may place, where the catalogue lets it write one."""
-
-
-def names_of(kind: Kind, channel: str) -> tuple[str, ...]:
-    """What a merchant's own text of that kind may place by that channel; nothing where it may write none."""
-    if channel not in CATALOGUE[kind].editable.channels:
-        return ()
-    return SMS_NAMES.get(kind, ()) if channel == SMS else EMAIL_NAMES
 
 
 Values = dict[str, object]
@@ -102,6 +94,8 @@ def email_values(
     deadline = _deadline(content)
     return {
         "locale": formats.locale,
+        "declinable": False,
+        "unsubscribe": "",
         "shop": shop.name,
         "branch": shop.branch,
         "shop_phone": shop.phone,
@@ -114,9 +108,9 @@ def email_values(
         "sessions": slots,
         "gone": [_slot(notice, session, shop, formats) for session in content.gone],
         "voucher": content.voucher if slots else "",
-        "total": formats.money(content.total, content.currency or merchant.currency),
+        "total": _total(content, merchant, formats),
         "payment_method": formats.method(content.payment_method),
-        "payment_info": "" if content.paid else content.payment_info.strip(),
+        "payment_info": _payment_info(content),
         "pay_by": formats.day(deadline) if deadline else "",
         "paid": content.paid,
         "refunded": content.refunded,
@@ -135,21 +129,52 @@ def email_values(
 def sms_values(
     notice: Notice, content: BookingContent, merchant: Merchant, formats: Formats
 ) -> dict[str, object]:
-    """What the texts of an SMS may place: short forms, with plain spaces, and only SMS_NAMES of its kind."""
+    """What the texts of an SMS may place: short forms, and only SMS_NAMES of its kind."""
     content = for_notice(notice, content)
-    deadline, first = _deadline(content), next(iter(content.sessions), None)
-    values = email_values(notice, content, merchant, formats)
-    slot = cast("list[Slot]", values["sessions"])[0] if first else None
-    values |= {
-        "pay_by": formats.short_day(deadline) if deadline else "",
-        "payment_brief": _brief(str(values["payment_info"])),
-        "services": formats.listed(dict.fromkeys(one_line(session.name) for session in content.sessions)),
-        "day": formats.short_day(first.starts_at) if first else "",
-        "place": slot.place if slot else "",
-        "partner": slot.partner if slot else "",
-    }
-    names = SMS_NAMES[notice.kind]
-    return {name: _plain(value) for name, value in values.items() if name in names}
+    given = _Given(notice, content, merchant, formats, Shop.of(merchant, content.branch_id))
+    return {name: _IN_SMS[name](given) for name in SMS_NAMES[notice.kind]}
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the values of an SMS are made from."""
+
+    notice: Notice
+    content: BookingContent
+    merchant: Merchant
+    formats: Formats
+    shop: Shop
+
+    @property
+    def first(self) -> SessionView | None:
+        """The session that it speaks of."""
+        return self.content.sessions[0] if self.content.sessions else None
+
+
+_IN_SMS: Mapping[str, Callable[[_Given], object]] = {
+    "shop": lambda of: of.shop.name,
+    "branch": lambda of: of.shop.branch,
+    "shop_phone": lambda of: of.shop.phone,
+    "name": lambda of: one_line(of.notice.recipient.name),
+    "order_number": lambda of: of.content.booking_id,
+    "services": lambda of: of.formats.listed(
+        dict.fromkeys(one_line(session.name) for session in of.content.sessions)
+    ),
+    "total": lambda of: _total(of.content, of.merchant, of.formats),
+    "payment_method": lambda of: of.formats.method(of.content.payment_method),
+    "pay_by": lambda of: of.formats.short_day(deadline) if (deadline := _deadline(of.content)) else "",
+    "payment_brief": lambda of: _brief(_payment_info(of.content)),
+    "declined": lambda of: of.content.failure == Failure.CARD,
+    "late": lambda of: of.content.failure == Failure.DEADLINE,
+    "accepted": lambda of: of.content.accepted,
+    "refunded": lambda of: of.content.refunded,
+    "service": lambda of: one_line(of.first.name) if of.first else "",
+    "day": lambda of: of.formats.short_day(of.first.starts_at) if of.first else "",
+    "time": lambda of: of.formats.clock(of.first.starts_at) if of.first else "",
+    "place": lambda of: place_of(of.first, of.shop) if of.first else "",
+    "partner": lambda of: one_line(of.first.partner) if of.first else "",
+}
+"""Each is worked out only for the kinds that may place it."""
 
 
 def for_notice(notice: Notice, content: BookingContent) -> BookingContent:
@@ -157,6 +182,8 @@ def for_notice(notice: Notice, content: BookingContent) -> BookingContent:
     if notice.kind is not Kind.PRE_VISIT or not notice.about:
         return content
     about = tuple(session for session in content.sessions if session.id in notice.about)
+    if about == content.sessions and not content.gone:
+        return content
     return replace(content, sessions=about, gone=())
 
 
@@ -169,6 +196,11 @@ def in_locale(texts: Mapping[str, str], tags: Iterable[str]) -> str:
         if text:
             return text
     return ""
+
+
+def paragraphs(text: str) -> list[str]:
+    """The parts of a text between its empty lines."""
+    return [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
 
 
 def _slot(notice: Notice, session: SessionView, shop: Shop, formats: Formats) -> Slot:
@@ -198,6 +230,15 @@ def _handed_on(notice: Notice, content: BookingContent) -> bool:
     return bool(content.gone) and all(others)
 
 
+def _total(content: BookingContent, merchant: Merchant, formats: Formats) -> str:
+    return formats.money(content.total, content.currency or merchant.currency)
+
+
+def _payment_info(content: BookingContent) -> str:
+    """How to pay, while there is something to pay."""
+    return "" if content.paid else content.payment_info.strip()
+
+
 def _deadline(content: BookingContent) -> datetime | None:
     """The last moment to pay, while there is something to pay."""
     return None if content.paid else content.payment_deadline
@@ -213,7 +254,3 @@ def _brief(payment_info: str) -> str:
     """Payment information that fits into an SMS: short, on one line, and no link."""
     text = one_line(payment_info)
     return text if len(text) <= BRIEF and "://" not in text and "www." not in text else ""
-
-
-def _plain(value: object) -> object:
-    return plain_spaces(value) if isinstance(value, str) else value

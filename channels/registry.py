@@ -79,13 +79,14 @@ class Channels:
 
     def get(self, channel: str, provider: str) -> Channel:
         """The provider for a channel, or a DeliveryError that names the ones there are."""
-        known = {**self._providers.get(channel, {}), **self._extra}
-        if provider not in known:
-            allowed = ", ".join(sorted(known)) or "none"
+        own = self._providers.get(channel, {})
+        found = self._extra.get(provider) or own.get(provider)
+        if found is None:
+            allowed = ", ".join(sorted({*own, *self._extra})) or "none"
             raise DeliveryError(
                 f"no provider {provider!r} for {channel}; there is: {allowed}", code="unknown_provider"
             )
-        return known[provider]
+        return found
 
     async def close(self) -> None:
         """Close what was built here."""

@@ -56,8 +56,10 @@ def segments(text: str) -> Segments:
     long text may need a segment more than the division says. An empty text has no segment.
     """
     if is_gsm7(text):
-        return Segments("GSM-7", len(text) + sum(c in EXTENDED for c in text), len(pieces(text)))
-    return Segments("UCS-2", len(text) + sum(ord(c) > 0xFFFF for c in text), len(pieces(text)))
+        wide = 0 if EXTENDED.isdisjoint(text) else sum(c in EXTENDED for c in text)
+        return Segments("GSM-7", len(text) + wide, _count(text, wide, single=160, joined=153))
+    wide = 0 if max(text) <= "\uffff" else sum(c > "\uffff" for c in text)
+    return Segments("UCS-2", len(text) + wide, _count(text, wide, single=70, joined=67))
 
 
 def pieces(text: str) -> tuple[str, ...]:
@@ -92,6 +94,12 @@ def plain(text: str) -> str:
 def is_gsm7(text: str) -> bool:
     """Whether every character is in the GSM 03.38 alphabet or its extension."""
     return _GSM7.issuperset(text)
+
+
+def _count(text: str, wide: int, *, single: int, joined: int) -> int:
+    if len(text) + wide <= single:
+        return 1 if text else 0
+    return len(pieces(text)) if wide else -(-len(text) // joined)
 
 
 def _cut(text: str, widths: Sequence[int], *, single: int, joined: int) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from commands.output import plain, print_json, say, table, warn
 from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, lifecycle_id
 from commands.template_page import cost, page
 from models.agenda import Agenda, Notice
-from models.channels import EMAIL, SMS
+from models.channels import EMAIL, PUSH, SMS, in_words
 from models.merchant import Merchant
 from models.notices import CATALOGUE, Kind
 from models.own_template import NONE, Overrides, OwnTemplate, Place, Saved
@@ -42,14 +42,21 @@ template_app = typer.Typer(
 TheKind = Annotated[str, typer.Argument(help="The kind of notice: pre_visit.", metavar="KIND")]
 KindOption = Annotated[str, typer.Option("--kind", help="The kind of notice: pre_visit.")]
 Locale = Annotated[str, typer.Option(help=f"Of which language: {', '.join(SHIPPED)}.")]
-Channel = Annotated[str, typer.Option(help="By which channel: email or sms.")]
+Channel = Annotated[str, typer.Option(help="By which channel: email, sms or push.")]
 MerchantId = Annotated[str, typer.Option("--merchant", help="The merchant's id.", metavar="ID")]
 MaybeMerchant = Annotated[
     str | None, typer.Option("--merchant", help="With this merchant's own texts.", metavar="ID")
 ]
 TheFile = Annotated[
-    str, typer.Argument(help="A text file, or - for what is typed. An email begins `Subject: ...`.")
+    str,
+    typer.Argument(
+        help="A text file, or - for what is typed. An email begins `Subject: ...`, a push text `Title: ...`."
+    ),
 ]
+
+
+HEADS = {EMAIL: "Subject:", PUSH: "Title:"}
+"""How a text that has a subject, or a title, begins."""
 
 
 @template_app.command("list")
@@ -86,14 +93,14 @@ def show(
     place = _place(kind, locale, channel)
     shop, own = _read(Reach(data_dir), merchant)
     source, subject, text = _in_use(place, shop, own)
-    names = variables(Kind(place.kind), place.locale, place.channel)
+    names = variables(Kind(place.kind), place.locale, place.channel, shop)
     if as_json:
         print_json(
             {**asdict(place), "source": source, "subject": subject, "text": text, "variables": {**names}}
         )
         return
     say((str(place), "bold"), f" ({source})")
-    say("\n", f"Subject: {subject}\n\n" if subject else "", text.rstrip())
+    say("\n", f"{HEADS[place.channel]} {subject}\n\n" if subject else "", text.rstrip())
     table("It may place", ("name", "such as"), ((name, str(value)) for name, value in names.items()))
 
 
@@ -243,17 +250,17 @@ def _place(kind: str, locale: str, channel: str) -> Place:
 
 
 def _draft(place: Place, file: str) -> OwnTemplate:
-    """The text of a file; of an email the first line is its subject."""
+    """The text of a file; of an email the first line is its subject, of a push message its title."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Mistake(f"{file} cannot be read as text: {error}") from None
-    if place.channel != EMAIL:
+    if place.channel not in HEADS:
         return OwnTemplate(place, text.strip())
     head, _, body = text.lstrip().partition("\n")
-    if not head.startswith("Subject:"):
-        raise Mistake(f"{file}: an email begins with a line `Subject: ...`")
-    return OwnTemplate(place, body.strip(), head.removeprefix("Subject:").strip())
+    if not head.startswith(first := HEADS[place.channel]):
+        raise Mistake(f"{file} is no text by {in_words(place.channel)}: begin it with a line `{first} ...`")
+    return OwnTemplate(place, body.strip(), head.removeprefix(first).strip())
 
 
 def _read(reach: Reach, merchant: str | None) -> tuple[Merchant | None, Overrides]:
@@ -326,7 +333,7 @@ def _show_message(place: Place, message: Rendered, file: Path, *, as_json: bool)
         print_json({**asdict(place), **said, "attachments": files, "page": str(file)})
         return
     if message.subject:
-        say(("Subject: ", "dim"), (message.subject, "bold"), "\n")
+        say((f"{HEADS[place.channel]} ", "dim"), (message.subject, "bold"), "\n")
     say(message.text.rstrip())
     if place.channel == SMS:
         say((cost(message), "dim"))

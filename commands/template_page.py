@@ -1,4 +1,4 @@
-"""A message as a page that a browser shows: the email as it is, an SMS as on a telephone."""
+"""A message as a page that a browser shows: the email as it is, SMS and push as on a telephone."""
 
 import base64
 from html import escape
@@ -18,10 +18,11 @@ body {{ margin: 0; padding: 24px; background: #f4f2ed; color: #22262a;
 main {{ max-width: 360px; margin: 0 auto; }}
 p {{ margin: 0 0 8px; padding: 12px 16px; border-radius: 18px 18px 18px 4px; background: #fff;
   border: 1px solid #e2dfd8; white-space: pre-wrap; overflow-wrap: anywhere; }}
+b {{ display: block; }}
 small {{ color: #5a6169; padding-left: 16px; }}
 </style>
 </head>
-<body><main><p>{text}</p><small>{cost}</small></main></body>
+<body><main><p>{heading}{text}</p><small>{cost}</small></main></body>
 </html>
 """
 
@@ -33,15 +34,16 @@ def page(kind: Kind, message: Rendered) -> str:
     return _PHONE.format(
         locale=message.locale,
         title=escape(kind.replace("_", " ")),
+        heading=f"<b>{escape(message.subject)}</b>" if message.subject else "",
         text=escape(message.text),
         cost=cost(message),
     )
 
 
 def cost(message: Rendered) -> str:
-    """`135 characters, 1 segment`."""
+    """`135 characters, 1 segment`; what is free has no segments."""
     segments = "1 segment" if message.segments == 1 else f"{message.segments} segments"
-    return f"{len(message.text)} characters, {segments}"
+    return f"{len(message.text)} characters" + (f", {segments}" if message.segments else "")
 
 
 def _with_pictures(message: Rendered) -> str:

@@ -1,6 +1,6 @@
 """What a member's notices say, as plain values: days, amounts and names, not yet in any language."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -60,7 +60,12 @@ class MemberContent:
 class PhoneCodeContent:
     """A code, made where it is sent: it never passes through Temporal, a log or the message log. [WACA-35]"""
 
-    code: str
+    code: str = field(repr=False)
     minutes: int
     zone: str
     about: Literal["phone_code"] = "phone_code"
+
+    @property
+    def masked(self) -> "PhoneCodeContent":
+        """The same without its code: what the message log keeps."""
+        return replace(self, code="*" * len(self.code))

@@ -29,7 +29,8 @@ class MemberPolicy:
 
     `welcome`, `invitation`: the channels of these notices, those that the merchant has switched on.
     `quiet_days`: so many days without a purchase, counted from the registration or the last purchase, bring
-    an invitation; `again_days` after it comes the second and last one. 0 for `quiet_days` is none at all.
+    an invitation; `again_days` after it comes the second and last one. 0 for `quiet_days` is none at all, 0
+    for `again_days` no second one.
     `prompt_hours`: how long a welcome is worth sending; `invitation_hours`: the same for an invitation.
     """
 
@@ -61,6 +62,10 @@ class CouponPolicy:
 
 @dataclass(frozen=True)
 class BonusAccount:
-    """One kind of bonus: its `names` by locale, as they are placed into a message. [LOY-43]"""
+    """One kind of bonus: its `names` by locale, as they are placed into a message. [LOY-43]
+
+    `refund_days`: how long bonuses hold that were spent, ended meanwhile and are given back; 0: not at all.
+    """
 
     names: Mapping[str, str] = field(default_factory=dict)
+    refund_days: int = 14

@@ -80,7 +80,7 @@ class Editable(StrEnum):
     FIXED = "nothing"
     SMS = "the SMS text"
     SMS_AND_NOTES = "the SMS text and the pre-visit notes"
-    EVERY_TEXT = "the email and the SMS text"
+    EVERY_TEXT = "the email, the SMS and the push text"
     """For loyalty and promotional notices only: the emails about orders are fixed."""
 
     @property

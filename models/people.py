@@ -35,4 +35,12 @@ class Person:
 
     def address(self, channel: str) -> str:
         """Where this channel reaches the person, or an empty string."""
-        return {"email": self.email, "sms": self.phone, "push": self.push}.get(channel, "")
+        match channel:
+            case "sms":
+                return self.phone
+            case "email":
+                return self.email
+            case "push":
+                return self.push
+            case _:
+                return ""

@@ -139,3 +139,25 @@ def test_what_cannot_be_meant_is_a_mistake(
     """Named, with what there is."""
     assert run(["template", *arguments]) == 1
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(("channel", "head"), [("email", "Subject"), ("push", "Title")])
+def test_a_text_with_a_heading_is_saved_and_shown_with_it(
+    channel: str, head: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first line of its file; a file without one is a mistake that says what to write."""
+    file = tmp_path / "greeting.txt"
+    where = ("--channel", channel, "--merchant", PAYING.id)
+    file.write_text("Many happy returns!\n")
+    assert run(["template", "set", "birthday", str(file), *where]) == 1
+    assert f"begin it with a line `{head}: ...`" in " ".join(capsys.readouterr().err.split())
+    file.write_text(f"{head}: For {{{{ name }}}}\n\nMany happy returns!\n")
+    assert told(capsys, "set", "birthday", str(file), *where)["version"] == 1
+    shown = told(capsys, "show", "birthday", *where)
+    assert (shown["subject"], shown["text"]) == ("For {{ name }}", "Many happy returns!")
+    previewed = told(capsys, "preview", "birthday", *where, "--data-dir", str(tmp_path))
+    assert previewed["subject"] == "For Mei Lin"
+    assert "Many happy returns!" in previewed["text"]
+    assert run(["template", "preview", "birthday", *where, "--data-dir", str(tmp_path)]) == 0
+    assert f"{head}: For Mei Lin" in capsys.readouterr().out

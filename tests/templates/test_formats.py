@@ -1,9 +1,10 @@
 """Dates, times and money as a reader in each locale expects them, in the zone of the sessions."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from babel.numbers import format_decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,3 +134,42 @@ def test_every_instant_has_words_with_its_day_and_hour(instant: datetime, tag: s
 def test_a_value_is_one_line(given_: str, line: str) -> None:
     """Line breaks, control characters and runs of space become one space."""
     assert one_line(given_) == line
+
+
+@given(
+    st.sampled_from(["zh-Hant", "en", "en-US", "en-IN", "en-ZA", "fr", "fr-CA", "fr-CH"]),
+    st.decimals(-(10**9), 10**9, places=2) | st.integers(0, 10**9).map(Decimal),
+)
+def test_a_number_is_written_as_babel_writes_it(tag: str, amount: Decimal) -> None:
+    """Whole or not: the quick way to write most of them is no other way."""
+    one = formats(tag)
+    assert one.number(amount) == format_decimal(amount, locale=one.home)
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        ("en", ("1 bonus point", "1.5 bonus points", "300 bonus points", "1 day", "3 days", "10 minutes")),
+        ("fr", ("1 point bonus", "1,5 point bonus", "300 points bonus", "1 jour", "3 jours", "10 minutes")),
+        ("zh-Hant", ("1 點紅利", "1.5 點紅利", "300 點紅利", "1 天", "3 天", "10 分鐘")),
+    ],
+)
+def test_what_is_counted_agrees_with_its_number(tag: str, said: tuple[str, ...]) -> None:
+    """One and a half is one in French and several in English."""
+    one = formats(tag)
+    points = (one.points(Decimal(amount)) for amount in ("1", "1.5", "300.00"))
+    assert (*points, one.days(1), one.days(3), one.minutes(10)) == said
+
+
+@pytest.mark.parametrize(
+    ("tag", "full", "short"),
+    [
+        ("en", "Friday, 1 January 2027", "1 Jan 2027"),
+        ("fr", "vendredi 1er janvier 2027", "01/01/2027"),
+        ("zh-Hant", "2027年1月1日（星期五）", "2027/1/1"),
+    ],
+)
+def test_a_day_of_the_calendar_is_written_with_its_year(tag: str, full: str, short: str) -> None:
+    """A coupon may last into the next one."""
+    day = date(2027, 1, 1)
+    assert (formats(tag).full_date(day), formats(tag).short_date(day)) == (full, short)

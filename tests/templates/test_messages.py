@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from models.merchant import PROMOTIONAL_WORDS, BookingPolicy, promotional_word
 from models.notices import CATALOGUE, Kind
 from models.people import Role
 from tests.requirements import requirement
+from tests.templates.pages import unclosed, words
 from tests.templates.samples import (
     BARE,
     LOCALES,
@@ -33,21 +33,11 @@ from tests.templates.samples import (
 )
 
 RENDERER = Renderer()
-VOID = {"meta", "br", "img"}
 
 
 def rendered(one: Case, channel: str = "email", locale: str = "en") -> Rendered:
     to = one.to(locale=locale)
     return RENDERER.render(to.notice, to.content, to.merchant, channel)
-
-
-def words(html: str) -> str:
-    """The HTML as it is read."""
-    found: list[str] = []
-    reader = HTMLParser()
-    reader.handle_data = found.append  # type: ignore[method-assign, assignment]
-    reader.feed(re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL))
-    return " ".join(" ".join(found).split())
 
 
 EVERY = [
@@ -105,20 +95,19 @@ def test_no_shipped_text_sounds_like_advertising(one: Case, channel: str, locale
 
 @requirement("WACA-02", "WACA-39")
 def test_there_is_a_template_for_what_the_catalogue_sends_and_for_nothing_else() -> None:
-    """One file for each kind, locale and channel: email for all, SMS for these six."""
+    """One file for each kind, locale and channel. By email alone, and by SMS alone, go these."""
     folder = Path(__file__).parents[2] / "templates"
     shipped = {str(path.relative_to(folder)) for path in folder.glob("*/*/*.j2")}
     shipped = {name for name in shipped if not name.startswith("_layout/")}
     routes = {(row.kind, channel) for row in CATALOGUE.values() for route in row.routes for channel in route}
     assert shipped == {f"{kind}/{locale}/{channel}.j2" for kind, channel in routes for locale in LOCALES}
-    assert {kind for kind, channel in routes if channel == "email"} == set(Kind)
-    assert {kind for kind, channel in routes if channel == "sms"} == {
-        Kind.ORDER_PLACED,
-        Kind.ORDER_FAILED,
-        Kind.PAYMENT_RECEIVED,
-        Kind.PAYMENT_REMINDER,
-        Kind.ORDER_CANCELLED,
-        Kind.PRE_VISIT,
+    by = {channel: {kind for kind, name in routes if name == channel} for channel in ("email", "sms")}
+    assert set(Kind) - by["email"] == {Kind.PHONE_CODE, Kind.COUPON_ISSUED, Kind.COUPON_EXPIRING}
+    assert set(Kind) - by["sms"] == {
+        Kind.VOUCHER,
+        Kind.VOUCHER_CHANGED,
+        Kind.SERVICE_ASSIGNMENT,
+        Kind.SMS_POINTS_LOW,
     }
 
 
@@ -129,27 +118,10 @@ def test_every_page_is_well_formed_and_fetches_nothing(locale: str) -> None:
         page = rendered(one, locale=locale).html
         assert page.startswith("<!DOCTYPE html>")
         assert f'<html lang="{locale}">' in page
-        assert _unclosed(page) == []
+        assert unclosed(page) == []
         assert not re.search(r"<(?:script|link|iframe)|url\(|src=\"http", page)
         assert all("alt=" in picture for picture in re.findall(r"<img[^>]*>", page))
         assert page.count("<h1") == 1
-
-
-def _unclosed(page: str) -> list[str]:
-    opened: list[str] = []
-    reader = HTMLParser()
-
-    def start(tag: str, _: object) -> None:
-        if tag not in VOID:
-            opened.append(tag)
-
-    def end(tag: str) -> None:
-        assert opened.pop() == tag
-
-    reader.handle_starttag = start  # type: ignore[method-assign, assignment]
-    reader.handle_endtag = end  # type: ignore[method-assign]
-    reader.feed(page)
-    return opened
 
 
 @requirement("WACA-10", "WACA-30")
@@ -410,8 +382,7 @@ def test_what_a_notice_cannot_be_sent_by_or_about_is_an_error_in_words() -> None
     ("template", "complaint"),
     [
         ("{% block subject %}{{ nmae }}{% endblock %}", "'nmae' is undefined"),
-        ("{% block subject %}{{ shop.__class__.__mro__ }}{% endblock %}", "unsafe"),
-        ("{% block subject %}{{ sessions.clear() }}{% endblock %}", "not safely callable|unsafe"),
+        ("{% block subject %}{{ range(9) }}{% endblock %}", "'range' is undefined"),
         ("{% block subject %}{{ 'a' * 300000 }}{% endblock %}", "grows over 200000 characters"),
         ("{% block subject %}{% if %}{% endblock %}", "line 1: Expected an expression"),
         ("{% block text %}{% endblock %}", "the block 'subject' is missing"),
@@ -420,7 +391,7 @@ def test_what_a_notice_cannot_be_sent_by_or_about_is_an_error_in_words() -> None
 def test_a_template_gone_wrong_is_an_error_that_names_it(
     tmp_path: Path, template: str, complaint: str
 ) -> None:
-    """Undefined names, walks out of the sandbox, floods and slips of syntax: never a half-made message."""
+    """Undefined names, functions, floods and slips of syntax: never a half-made message."""
     folder = tmp_path / "order_placed" / "en"
     folder.mkdir(parents=True)
     (folder / "email.j2").write_text(template)

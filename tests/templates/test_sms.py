@@ -10,12 +10,13 @@ from activities.rendering import TEMPLATES, Rendered, Renderer, check_sms_text, 
 from activities.template_values import SMS_NAMES
 from channels.sms_text import segments
 from models.merchant import Merchant, PaymentMethod, SmsSettings
-from models.notices import CATALOGUE, Kind
+from models.notices import Kind
 from tests.requirements import requirement
 from tests.templates.samples import LOCALES, STUDIO, TOM, Case, accepted, case, full, placed, service
 
 RENDERER = Renderer()
-BY_SMS = [kind for kind, row in CATALOGUE.items() if "sms" in row.channels]
+BY_SMS = [*SMS_NAMES]
+"""The kinds of SMS about an order; those to members are in test_member_notices.py."""
 
 
 def sms(one: Case, locale: str = "en", **texts: str) -> Rendered:
@@ -165,7 +166,7 @@ def test_the_limit_is_the_shops_own() -> None:
 def test_every_documented_variable_is_there_and_no_other(kind: Kind, locale: str) -> None:
     """A text that places all the names of its kind is good, and each has a sample."""
     text = "".join(f"{{{{ {name} }}}}" for name in variables(kind, locale))
-    assert text_problems(kind, text) == []
+    assert text_problems(kind, text, STUDIO) == []
     assert sms(of(kind), locale, **{locale.replace("-", "_"): text}).fallback == ""
     assert tuple(sorted(variables(kind))) == tuple(sorted(SMS_NAMES[kind]))
 
@@ -180,7 +181,7 @@ def test_every_shipped_text_keeps_to_what_a_merchants_may_do(kind: Kind) -> None
     """The shipped text is one that a merchant may start from."""
     for locale in LOCALES:
         source = (TEMPLATES / kind / locale / "sms.j2").read_text().strip()
-        assert text_problems(kind, source) == []
+        assert text_problems(kind, source, STUDIO) == []
 
 
 def test_a_french_sms_has_plain_spaces_and_the_euro() -> None:

@@ -47,7 +47,7 @@ def shop(**policy: Any) -> Merchant:
     return replace(SHOP, gate=GatePolicy(**policy))
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [kind for kind in Kind if CATALOGUE[kind].notice_class <= REMINDER])
 @pytest.mark.parametrize("channel", ["email", "sms"])
 @pytest.mark.parametrize("hour", [0, 3, 12, 22])
 def test_the_notices_of_a_booking_pass_as_they_always_did(kind: Kind, channel: str, hour: int) -> None:

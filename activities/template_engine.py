@@ -1,0 +1,99 @@
+"""Templates made into words: those that are shipped, and the merchants' own in a sandbox."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+CAP = 200_000
+"""The longest part of a message, in characters; more is a template gone wrong."""
+
+Values = Mapping[str, object]
+
+
+class RenderError(Exception):
+    """A message cannot be made; the sentence names the template and what is wrong with it."""
+
+
+class ShippedTemplates:
+    """The templates of a folder: ours, so they need no sandbox. Compiled once, and kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self._loader = FileSystemLoader(folder)
+        self._words = _environment(Environment, self._loader)
+        self._pages = _environment(Environment, self._loader, autoescape=True)
+
+    def text(self, name: str, values: Values) -> str:
+        """What the whole of a template says."""
+        with _in_words(name):
+            template = self._words.get_template(name)
+            return _within(name, template.root_render_func(_context(template, values)))
+
+    def block(self, name: str, block: str, values: Values, *, page: bool = False) -> str:
+        """What one block of a template says; on a page, every value is escaped."""
+        with _in_words(name):
+            template = (self._pages if page else self._words).get_template(name)
+            if block not in template.blocks:
+                raise RenderError(f"{name}: the block {block!r} is missing")
+            return _within(name, template.blocks[block](_context(template, values)))
+
+
+class OwnTexts:
+    """Texts that merchants wrote, in a sandbox. Compiled once, and kept."""
+
+    def __init__(self) -> None:
+        compiled = _environment(ImmutableSandboxedEnvironment).from_string
+        self._compiled: Callable[[str], Template] = lru_cache(maxsize=500)(compiled)
+
+    def text(self, name: str, source: str, values: Values, cap: int) -> str:
+        """What a text says; `name` is how an error names it."""
+        with _in_words(name):
+            template = self._compiled(source)
+            return _within(name, template.root_render_func(_context(template, values)), cap)
+
+
+def _environment(
+    kind: type[Environment], loader: FileSystemLoader | None = None, *, autoescape: bool = False
+) -> Environment:
+    environment = kind(
+        loader=loader,
+        undefined=StrictUndefined,
+        autoescape=autoescape,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        cache_size=-1,
+    )
+    # No template calls a function: without them a context is copied in a fraction of the time.
+    environment.globals.clear()
+    return environment
+
+
+def _context(template: Template, values: Values) -> Context:
+    """The same as `template.new_context`, which copies a chain of maps for every message."""
+    return Context(template.environment, {**values}, template.name, template.blocks)
+
+
+def _within(name: str, chunks: Iterable[str], cap: int = CAP) -> str:
+    """All of what a template gives, unless it is more than `cap` characters."""
+    taken, size = [], 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > cap:
+            raise RenderError(f"{name}: the message grows over {cap} characters")
+        taken.append(chunk)
+    return "".join(taken)
+
+
+@contextmanager
+def _in_words(name: str) -> Iterator[None]:
+    """An error of the template's, in a sentence that says where it is."""
+    try:
+        yield
+    except TemplateError as error:
+        line = f", line {lineno}" if (lineno := getattr(error, "lineno", None)) else ""
+        raise RenderError(f"{name}{line}: {error.message or type(error).__name__}") from error
