@@ -20,6 +20,7 @@ _PLAIN_EMAIL = re.compile(
     r"(?=.{6,254}\Z)[A-Za-z0-9_+-]{1,30}(?:\.[A-Za-z0-9_+-]{1,30})?"
     r"@(?:[a-z0-9]{1,30}(?:-[a-z0-9]{1,30})?\.){1,4}(?P<top>[a-z]{2,20})"
 )
+_BETWEEN_DIGITS = str.maketrans("", "", " -")
 _CODE = re.compile(r"\+([1-9][0-9]{0,2})")
 
 
@@ -46,9 +47,26 @@ def zone_of(phone: str, home: str) -> str:
     return zones[0] if len(zones) == 1 and zones[0] != _UNKNOWN_ZONE else ""
 
 
-def _email_problem(address: str) -> str:
+def is_plain_email(address: str) -> bool:
+    """Whether it looks like most addresses do, and is valid as it stands."""
     plain = _PLAIN_EMAIL.fullmatch(address)
-    if plain is not None and plain["top"] not in SPECIAL_USE_DOMAIN_NAMES:
+    return plain is not None and plain["top"] not in SPECIAL_USE_DOMAIN_NAMES
+
+
+def plain_mobile(written: str, country: str) -> str:
+    """A mobile number as it is mostly written, in E.164 form; empty where it takes a closer look.
+
+    One without a country code is of that country, and begins with its 0.
+    """
+    digits = written.translate(_BETWEEN_DIGITS)
+    if digits[:1] == "0":
+        code = _code_where_0_is_dialled(country)
+        digits = f"+{code}{digits[1:]}" if code else ""
+    return digits if _is_plain_mobile(digits) else ""
+
+
+def _email_problem(address: str) -> str:
+    if is_plain_email(address):
         return ""
     try:
         validate_email(address, check_deliverability=False)
@@ -91,6 +109,15 @@ def _mobile(code: str) -> re.Pattern[str] | None:
         return None
     # A zero in front may be one that the parser would take off.
     return re.compile(rf"(?!0)(?:{mobile.national_number_pattern})", re.ASCII)
+
+
+@cache
+def _code_where_0_is_dialled(country: str) -> str:
+    """The code of a country where a 0, and nothing else, goes before a number within it."""
+    metadata = PhoneMetadata.metadata_for_region(country, None)
+    if metadata is None or metadata.national_prefix_for_parsing != "0":
+        return ""
+    return str(metadata.country_code)
 
 
 def _only_zone(phone: str) -> tuple[str, ...]:

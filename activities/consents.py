@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import and_, insert, not_, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from activities.database import reading, writing
 from models.channels import Family
-from models.consent import ConsentGiven, Suppression, same_address
+from models.consent import Consent, ConsentGiven, Suppression, member_subject, same_address
 from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
 
 
@@ -30,15 +30,23 @@ class Consents:
         self._insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
 
     async def record_consent(
-        self, given: Sequence[ConsentGiven], connection: AsyncConnection | None = None
+        self,
+        given: Sequence[ConsentGiven],
+        connection: AsyncConnection | None = None,
+        *,
+        undoing: bool = True,
     ) -> None:
-        """Keep the last word of each subject on each class and channel."""
+        """Keep the last word of each subject on each class and channel.
+
+        Not `undoing`, a yes does not take the place of a no: for words of which nobody knows when they fell.
+        """
         new = self._insert(ConsentRow)
         said = new.excluded
+        stands = and_(col(ConsentRow.state) == Consent.OPTED_OUT, said.state == Consent.OPTED_IN)
         statement = new.on_conflict_do_update(
             index_elements=["merchant_id", "subject", "channel", "notice_class"],
             set_={"state": said.state, "source": said.source, "at": said.at},
-            where=col(ConsentRow.at) <= said.at,
+            where=and_(col(ConsentRow.at) <= said.at, true() if undoing else not_(stands)),
         )
         rows = [
             {
@@ -53,6 +61,19 @@ class Consents:
             for one in given
         ]
         await self._write(statement, rows, connection)
+
+    async def said_by(self, merchant_id: str, member_id: str) -> list[dict[str, Any]]:
+        """The last words of a member, by class and channel."""
+        query = (
+            select(ConsentRow.__table__)  # type: ignore[attr-defined]
+            .where(
+                col(ConsentRow.merchant_id) == merchant_id,
+                col(ConsentRow.subject) == member_subject(member_id),
+            )
+            .order_by(col(ConsentRow.notice_class), col(ConsentRow.channel))
+        )
+        async with reading(self._engine) as connection:
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
 
     async def record_verified(
         self,

@@ -59,6 +59,7 @@ def upgrade() -> None:
         _text("merchant_id", 64),
         _text("member_id", 64),
         _text("phone", 32),
+        _text("reference", 64),
         _text("salt", 64),
         _text("hash", 128),
         _text("state", 16),

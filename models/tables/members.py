@@ -50,9 +50,11 @@ class MemberGroupRow(SQLModel, table=True):
 
 
 class PhoneCodeRow(SQLModel, table=True):
-    """One code sent to one phone. Only its salted hash is kept. [WACA-35]
+    """One code made for one phone. Only its salted hash is kept. [WACA-35]
 
-    `state`: open, answered, spent (too many wrong answers) or replaced by a later one.
+    `reference`: the sending that it belongs to. Each attempt at one makes a code of its own, and where the
+    answer of a provider was lost any of them may be on the phone. `state`: open, answered, spent (too many
+    wrong answers), replaced by a later one, or unsent. `wrong`: answers that were wrong, of all its sending.
     """
 
     __tablename__ = "phone_codes"
@@ -62,6 +64,7 @@ class PhoneCodeRow(SQLModel, table=True):
     merchant_id: str = Field(max_length=64)
     member_id: str = Field(max_length=64)
     phone: str = Field(max_length=32)
+    reference: str = Field(max_length=64)
     salt: str = Field(max_length=64)
     hash: str = Field(max_length=128)
     state: str = Field(max_length=16)
