@@ -2,20 +2,26 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.attempt import Item, Later, this_attempt
+from activities.member_life import MemberLife
 from activities.merchants import Merchants, UnknownMerchantError
 from activities.message_log import MessageLog
 from activities.message_rows import Closing
 from activities.pipeline import Pipeline
-from models.agenda import ChannelOutcome, CloseOut, Delivery
+from models.agenda import ChannelOutcome, CloseOut, Delivery, Reason
 from models.booking_content import BookingContent
+from models.member_content import MemberContent
+from models.merchant import Merchant
 from models.tables.messages import MessageStatus
 
-Booked = Delivery[BookingContent]
+Content = BookingContent | MemberContent
+Told = Delivery[Content]
 
 _log = logging.getLogger(__name__)
 
@@ -23,13 +29,16 @@ _log = logging.getLogger(__name__)
 class Deliveries:
     """The activities that send, with what they need."""
 
-    def __init__(self, log: MessageLog, merchants: Merchants, pipeline: Pipeline) -> None:
+    def __init__(
+        self, log: MessageLog, merchants: Merchants, pipeline: Pipeline, members: MemberLife | None = None
+    ) -> None:
         self._log = log
         self._merchants = merchants
         self._pipeline = pipeline
+        self._members = members
 
     @activity.defn
-    async def deliver(self, delivery: Booked) -> list[ChannelOutcome]:
+    async def deliver(self, delivery: Told) -> list[ChannelOutcome]:
         """Send a notice by all its channels. Safe to run again: what has gone is not sent again.
 
         While a channel may still succeed this raises, so that Temporal tries again; the channels that are
@@ -40,7 +49,10 @@ class Deliveries:
             merchant = await self._merchants.get(delivery.merchant_id)
         except UnknownMerchantError as error:
             raise ApplicationError(str(error), type="UnknownMerchant") from None
-        items = [Item(delivery, channel, merchant) for channel in delivery.notice.channels]
+        fresh = await self._as_known_now(delivery, merchant, attempt.now)
+        if fresh is None:
+            return await self._close(delivery, MessageStatus.REFUSED, Reason.MEMBER_GONE.sentence)
+        items = [Item(fresh, channel, merchant) for channel in fresh.notice.channels]
         answers = [answer for link in await self._pipeline.send(items, attempt) for answer in link]
         later = [answer for answer in answers if isinstance(answer, Later)]
         if later:
@@ -48,11 +60,21 @@ class Deliveries:
         return [answer for answer in answers if isinstance(answer, ChannelOutcome)]
 
     @activity.defn
-    async def close_out(self, order: CloseOut[BookingContent]) -> list[ChannelOutcome]:
+    async def close_out(self, order: CloseOut[Content]) -> list[ChannelOutcome]:
         """Settle what will not be sent any more; answers what really became of each channel."""
-        now, status = activity.info().started_time, MessageStatus(order.status)
-        channels = order.delivery.notice.channels
-        closings = [Closing(order.delivery, channel, status, order.reason, now) for channel in channels]
+        return await self._close(order.delivery, MessageStatus(order.status), order.reason)
+
+    async def _as_known_now(self, delivery: Told, merchant: Merchant, now: datetime) -> Told | None:
+        """To a member as it is at the moment of sending; None where it is one no longer. [MAAC-12]"""
+        content = delivery.content
+        if self._members is None or not isinstance(content, MemberContent):
+            return delivery
+        fresh = await self._members.fresh(delivery.notice, content, merchant, now)
+        return fresh and replace(delivery, notice=fresh[0], content=fresh[1])
+
+    async def _close(self, delivery: Told, status: MessageStatus, reason: str) -> list[ChannelOutcome]:
+        now, channels = activity.info().started_time, delivery.notice.channels
+        closings = [Closing(delivery, channel, status, reason, now) for channel in channels]
         return [outcome for outcome in await self._log.close(closings) if outcome is not None]
 
 

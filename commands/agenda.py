@@ -1,4 +1,4 @@
-"""`carillon agenda` and `carillon preview booking`: what a booking owes, really or on paper."""
+"""`carillon agenda` and `carillon preview booking`: what a lifecycle owes, really or on paper."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from activities.member_life import Look, MemberLife
+from activities.merchants import Merchants
 from commands.failures import Mistake
 from commands.output import err, print_json, show_agenda
 from commands.reach import VAR, Address, AsJson, DataDir, Lifecycle, Namespace, Reach, lifecycle_id
@@ -68,8 +70,14 @@ async def known_merchant(file: Path, reach: Reach) -> Merchant:
 
 
 async def _agenda(reach: Reach, lifecycle: str) -> Agenda:
+    """By the lifecycle itself; of a member whose lifecycle does not run, by the database."""
+    kind, merchant_id, id_ = lifecycle.split(":")
     async with reach.carillon() as carillon:
-        return await carillon.agenda(lifecycle)
+        if kind != "member" or await carillon.runs(lifecycle):
+            return await carillon.agenda(lifecycle)
+    async with reach.database() as engine:
+        look = Look(merchant_id, id_, datetime.now(UTC))
+        return await MemberLife(engine, Merchants(engine)).agenda(look)
 
 
 def _instant(text: str) -> datetime:

@@ -29,7 +29,7 @@ def read_facts(source: Source | list[Any], merchant: Merchant | None = None) -> 
     if not isinstance(data, list):
         raise InputError(name, [Problem(where, "holds no list of facts", "write a list, each with 'fact'")])
     reader = Reader(CHECKS, {}, context_of(merchant))
-    found = [_one(reader, item, f"{where}[{number}]") for number, item in enumerate(data)]
+    found = [one_of(KINDS, reader, item, f"{where}[{number}]") for number, item in enumerate(data)]
     if reader.problems:
         raise InputError(name, reader.problems)
     return found
@@ -38,7 +38,7 @@ def read_facts(source: Source | list[Any], merchant: Merchant | None = None) -> 
 def read_fact(name: str, data: Mapping[str, Any], merchant: Merchant | None = None) -> AnyBookingFact:
     """One fact by its name; InputError with all that is wrong with it."""
     reader = Reader(CHECKS, {}, context_of(merchant))
-    found: AnyBookingFact = _one(reader, {**data, "fact": name}, "")
+    found: AnyBookingFact = one_of(KINDS, reader, {**data, "fact": name}, "")
     if reader.problems:
         raise InputError("the fact", reader.problems)
     return found
@@ -55,12 +55,13 @@ CHECKS: Mapping[tuple[type, str], Check] = {
 }
 
 
-def _one(reader: Reader, data: Any, where: str) -> Any:
+def one_of(kinds: Mapping[str, type], reader: Reader, data: Any, where: str) -> Any:
+    """The fact in `data`, of the kind that it names, or None with the problem noted."""
     name = data.get("fact") if isinstance(data, Mapping) else None
-    if not isinstance(name, str) or name not in KINDS:
+    if not isinstance(name, str) or name not in kinds:
         value = "" if name is None else shown(name)
         what = "is missing" if name is None else "is no fact"
         field = ".".join(filter(None, (where, "fact")))
-        reader.problems.append(Problem(field, what, nearest(str(name or ""), KINDS), value))
+        reader.problems.append(Problem(field, what, nearest(str(name or ""), kinds), value))
         return None
-    return reader.read(KINDS[name], data, where)
+    return reader.read(kinds[name], data, where)

@@ -47,6 +47,11 @@ class Reason(StrEnum):
     KNOWN_TOO_LATE = "known_too_late"
     NO_ADDRESS = "no_address"
     CHANNEL_OFF = "channel_off"
+    SHORT_COUPON = "short_coupon"
+    COUPON_REVOKED = "coupon_revoked"
+    NOT_WANTED = "not_wanted"
+    INVITED_ALREADY = "invited_already"
+    MEMBER_GONE = "member_gone"
 
     @property
     def sentence(self) -> str:
@@ -69,6 +74,11 @@ _SENTENCES = {
     Reason.KNOWN_TOO_LATE: "it became known when it was too late to tell",
     Reason.NO_ADDRESS: "the recipient has no address for this channel",
     Reason.CHANNEL_OFF: "the merchant has not switched this channel on",
+    Reason.SHORT_COUPON: "the coupon can be used for too few days",
+    Reason.COUPON_REVOKED: "the coupon is revoked",
+    Reason.NOT_WANTED: "the merchant sends none",
+    Reason.INVITED_ALREADY: "an invitation has gone already since the last purchase",
+    Reason.MEMBER_GONE: "the member is known no longer",
 }
 
 
@@ -148,11 +158,25 @@ class NotTaken:
 
 
 @dataclass(frozen=True)
+class Foreseen:
+    """What will come to a member from elsewhere: from a coupon, a regular task, or the end of a bonus.
+
+    `kind`: that of a notice, or the name of what happens. `source`: the id of what brings it.
+    """
+
+    kind: str
+    due: datetime
+    words: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Agenda:
     """The whole of it: one answer for the query, the command line and the Web UI.
 
     `owed` is in the order of `due`. `next_moment` is when the lifecycle next acts by itself,
     UTC; None when it waits only for what is under way, or is over.
+    `foreseen` is not owed here: others bring it to the same member.
     """
 
     lifecycle: str
@@ -164,6 +188,7 @@ class Agenda:
     not_taken: tuple[NotTaken, ...] = ()
     next_moment: datetime | None = None
     over: bool = False
+    foreseen: tuple[Foreseen, ...] = ()
 
     def key(self, key: str) -> Notice | None:
         """The owed notice of that key."""

@@ -6,6 +6,7 @@ Nothing is pre-scheduled anywhere: a cancelled or moved booking just has another
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from models.addressing import Entry, addressed, without
 from models.agenda import Agenda, LeftOut, Notice, Reason
 from models.booking import (
     BookingState,
@@ -19,18 +20,16 @@ from models.booking_raise import make_notice
 from models.booking_record import failing_deadline
 from models.ids import booking_workflow_id
 from models.merchant import PaymentMethod
-from models.notices import CATALOGUE, Kind
+from models.notices import Kind
 from models.people import Person
 from models.timing import local_day, moment
-
-Entry = Notice | LeftOut
 
 
 def booking_agenda(state: BookingState, now: datetime) -> Agenda:
     """All that the booking owes, what became of the rest, and when it next acts by itself."""
-    settled = state.settled
+    settled, on = state.settled, state.ready.channels
     entries = [*(_raised(state, notice) for notice in state.raised), *_calendar(state)]
-    entries = [part for entry in entries if entry.key not in settled for part in _addressed(state, entry)]
+    entries = [part for entry in entries if entry.key not in settled for part in addressed(entry, on)]
     owed = sorted((e for e in entries if isinstance(e, Notice)), key=lambda notice: (notice.due, notice.key))
     over = not owed and now >= _closing(state)
     return Agenda(
@@ -49,21 +48,21 @@ def booking_agenda(state: BookingState, now: datetime) -> Agenda:
 def _raised(state: BookingState, notice: Notice) -> Entry:
     """A raised notice, unless what happened since has made it pointless."""
     if state.order is OrderStatus.CANCELLED and notice.kind in _POINTLESS_WHEN_OFF:
-        return _without(notice, Reason.ORDER_CANCELLED)
+        return without(notice, Reason.ORDER_CANCELLED)
     if state.order is OrderStatus.FAILED and notice.kind in _POINTLESS_WHEN_OFF:
-        return _without(notice, Reason.ORDER_FAILED)
+        return without(notice, Reason.ORDER_FAILED)
     if notice.kind is Kind.ORDER_FAILED and state.failure is None:
         restored = state.order is not OrderStatus.CANCELLED
-        return _without(notice, Reason.ORDER_RESTORED if restored else Reason.ORDER_CANCELLED)
+        return without(notice, Reason.ORDER_RESTORED if restored else Reason.ORDER_CANCELLED)
     about = [session for session in map(state.session, notice.about) if session is not None]
     if notice.kind in _PER_SESSION and about and not any(session.live for session in about):
-        return _without(notice, Reason.SESSION_CANCELLED)
+        return without(notice, Reason.SESSION_CANCELLED)
     if notice.kind is Kind.VOUCHER and not _takes_part(notice.recipient, about):
-        return _without(notice, Reason.REPLACED)
+        return without(notice, Reason.REPLACED)
     if notice.kind is Kind.SERVICE_ASSIGNMENT and not _gives(notice.recipient, about):
-        return _without(notice, Reason.REPLACED)
+        return without(notice, Reason.REPLACED)
     if notice.not_after < notice.due:
-        return _without(notice, Reason.KNOWN_TOO_LATE)
+        return without(notice, Reason.KNOWN_TOO_LATE)
     return notice
 
 
@@ -108,17 +107,17 @@ def _payment_reminder(state: BookingState) -> Entry:
         (session.id for session in state.live),
     )
     if booking.payment_method is PaymentMethod.IN_PERSON:
-        return _without(draft, Reason.PAID_IN_PERSON, undated=True)
+        return without(draft, Reason.PAID_IN_PERSON, undated=True)
     if deadline is None:
-        return _without(draft, Reason.NO_DEADLINE, undated=True)
+        return without(draft, Reason.NO_DEADLINE, undated=True)
     due = moment(local_day(deadline, rules.zone), rules.policy.payment_reminder, rules.zone)
     draft = replace(draft, due=due)
     off = _off(state)
     if off is not None:
-        return _without(draft, off)
+        return without(draft, off)
     if state.payment is not PaymentStatus.UNPAID:
-        return _without(draft, Reason.ALREADY_PAID)
-    return draft if due > booking.ordered_at else _without(draft, Reason.ORDERED_TOO_LATE)
+        return without(draft, Reason.ALREADY_PAID)
+    return draft if due > booking.ordered_at else without(draft, Reason.ORDERED_TOO_LATE)
 
 
 def _pre_visit(state: BookingState, session: Session, person: Person) -> Entry:
@@ -133,16 +132,16 @@ def _pre_visit(state: BookingState, session: Session, person: Person) -> Entry:
     draft = make_notice(state, Kind.PRE_VISIT, person, due, not_after, subject, (session.id,))
     off = _off(state)
     if off is not None:
-        return _without(draft, off)
+        return without(draft, off)
     if not session.live:
-        return _without(draft, Reason.SESSION_CANCELLED)
+        return without(draft, Reason.SESSION_CANCELLED)
     if (service_day - local_day(state.booking.ordered_at, rules.zone)).days < policy.pre_visit_least_days:
-        return _without(draft, Reason.SERVICE_TOO_SOON)
+        return without(draft, Reason.SERVICE_TOO_SOON)
     if session.accepted_at is None:
-        return _without(draft, Reason.NOT_ACCEPTED_YET)
+        return without(draft, Reason.NOT_ACCEPTED_YET)
     due = max(due, session.known_at or due)
     if due > not_after:
-        return _without(draft, Reason.KNOWN_TOO_LATE)
+        return without(draft, Reason.KNOWN_TOO_LATE)
     return replace(draft, due=due)
 
 
@@ -151,43 +150,6 @@ def _off(state: BookingState) -> Reason | None:
     if state.order is OrderStatus.CANCELLED:
         return Reason.ORDER_CANCELLED
     return Reason.ORDER_FAILED if state.order is OrderStatus.FAILED else None
-
-
-def _without(notice: Notice, reason: Reason, *, undated: bool = False) -> LeftOut:
-    return LeftOut(
-        key=notice.key,
-        kind=notice.kind,
-        role=notice.role,
-        recipient=notice.recipient,
-        channels=notice.channels,
-        reason=reason,
-        due=None if undated else notice.due,
-        about=notice.about,
-    )
-
-
-def _addressed(state: BookingState, entry: Entry) -> list[Entry]:
-    """A notice with only the channels that can carry it, and the others as left out."""
-    if isinstance(entry, LeftOut):
-        return [entry]
-    taken: list[str] = []
-    parts: list[Entry] = []
-    for route in CATALOGUE[entry.kind].routes:
-        reasons = {channel: _hindrance(state, entry.recipient, channel) for channel in route}
-        usable = next((channel for channel in route if reasons[channel] is None), None)
-        if usable is not None:
-            taken.append(usable)
-            continue
-        reason = reasons[route[0]]
-        if reason is not None:
-            parts.append(_without(replace(entry, channels=route), reason))
-    return [replace(entry, channels=tuple(taken)), *parts] if taken else parts
-
-
-def _hindrance(state: BookingState, person: Person, channel: str) -> Reason | None:
-    if channel not in state.ready.channels:
-        return Reason.CHANNEL_OFF
-    return None if person.address(channel) else Reason.NO_ADDRESS
 
 
 def _closing(state: BookingState) -> datetime:

@@ -5,9 +5,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from models.agenda import Agenda, Done, LeftOut, Notice, Report, Status
+from models.agenda import Agenda, Done, Foreseen, LeftOut, Notice, Report, Status
 from models.people import Role
 from models.timing import local
+
+COMING = "From coupons, bonuses and regular tasks"
+"""What comes to a member without being owed by its own lifecycle."""
 
 
 def shown_time(instant: datetime, zone: str) -> str:
@@ -18,54 +21,37 @@ def shown_time(instant: datetime, zone: str) -> str:
 
 def agenda_markdown(agenda: Agenda) -> str:
     """The whole agenda: what comes next, what was sent, what is left out and why."""
-    parts = [f"**{_plain(agenda.stage).capitalize()}** - times are those of {agenda.zone}"]
-    parts += _table(
-        "Next",
-        ("when", "notice", "to", "by", "not after"),
-        (
-            (
-                shown_time(notice.due, agenda.zone),
-                titled(notice),
-                f"{notice.recipient.name} ({_plain(notice.role)})",
-                ", ".join(notice.channels),
-                shown_time(notice.not_after, agenda.zone),
-            )
-            for notice in agenda.owed
-        ),
-    )
-    parts += _table(
-        "Settled",
-        ("when", "notice", "to", "what came of it"),
-        (
-            (
-                shown_time(max(outcome.at for outcome in done.outcomes), agenda.zone),
-                titled(done.notice),
-                f"{done.notice.recipient.name} ({_plain(done.notice.role)})",
-                _outcomes(done),
-            )
-            for done in agenda.done
-            if done.outcomes
-        ),
-    )
-    parts += _table(
-        "Left out",
-        ("notice", "to", "by", "why"),
-        (
-            (
-                titled(left),
-                f"{left.recipient.name} ({_plain(left.role)})",
-                ", ".join(left.channels),
-                left.reason.sentence,
-            )
-            for left in agenda.left_out
-        ),
-    )
-    parts += _table(
-        "Told, but changed nothing",
-        ("when", "fact", "why"),
-        ((shown_time(fact.at, agenda.zone), _plain(fact.fact), fact.reason) for fact in agenda.not_taken),
-    )
+    zone = agenda.zone
+    owed = (_owed_row(notice, zone) for notice in agenda.owed)
+    coming = (coming_row(one, zone) for one in agenda.foreseen)
+    settled = (_done_row(done, zone) for done in agenda.done if done.outcomes)
+    left_out = (_left_row(left) for left in agenda.left_out)
+    told = ((shown_time(fact.at, zone), _plain(fact.fact), fact.reason) for fact in agenda.not_taken)
+    parts = [f"**{_plain(agenda.stage).capitalize()}** - times are those of {zone}"]
+    parts += _table("Next", ("when", "notice", "to", "by", "not after"), owed)
+    parts += _table(COMING, ("when", "what", "which", "from"), coming)
+    parts += _table("Settled", ("when", "notice", "to", "what came of it"), settled)
+    parts += _table("Left out", ("notice", "to", "by", "why"), left_out)
+    parts += _table("Told, but changed nothing", ("when", "fact", "why"), told)
     return "\n".join(parts)
+
+
+def _owed_row(notice: Notice, zone: str) -> tuple[str, ...]:
+    by = ", ".join(notice.channels)
+    return shown_time(notice.due, zone), titled(notice), _whom(notice), by, shown_time(notice.not_after, zone)
+
+
+def _done_row(done: Done, zone: str) -> tuple[str, ...]:
+    at = max(outcome.at for outcome in done.outcomes)
+    return shown_time(at, zone), titled(done.notice), _whom(done.notice), _outcomes(done)
+
+
+def _left_row(left: LeftOut) -> tuple[str, ...]:
+    return titled(left), _whom(left), ", ".join(left.channels), left.reason.sentence
+
+
+def _whom(entry: Notice | LeftOut) -> str:
+    return f"{entry.recipient.name} ({_plain(entry.role)})"
 
 
 def titled(entry: Notice | LeftOut) -> str:
@@ -73,6 +59,11 @@ def titled(entry: Notice | LeftOut) -> str:
     if entry.role is Role.BOOKER or len(entry.about) != 1:
         return _plain(entry.kind)
     return f"{_plain(entry.kind)} ({entry.about[0]})"
+
+
+def coming_row(coming: Foreseen, zone: str) -> tuple[str, ...]:
+    """When, what, which one, and what brings it."""
+    return shown_time(coming.due, zone), _plain(coming.kind), coming.words, coming.source
 
 
 def wake_words(agenda: Agenda) -> str:
@@ -107,6 +98,10 @@ def agenda_document(agenda: Agenda) -> dict[str, Any]:
                 "explanation": left.reason.sentence,
             }
             for left in agenda.left_out
+        ],
+        "foreseen": [
+            {"kind": str(one.kind), "due": utc_text(one.due), "words": one.words, "source": one.source}
+            for one in agenda.foreseen
         ],
         "not_taken": [
             {"event_id": fact.event_id, "fact": fact.fact, "reason": fact.reason, "at": utc_text(fact.at)}

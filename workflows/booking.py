@@ -4,10 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from workflows.lifecycle import ATTEMPT, PATIENT, Lifecycle
+from workflows.lifecycle import ATTEMPT, PATIENT, Lifecycle, read_fact
 
 with workflow.unsafe.imports_passed_through():
     from activities.merchants import Merchants, Place
@@ -35,18 +34,11 @@ class BookingWorkflow(Lifecycle[BookingState]):
     def __init__(self, state: BookingState) -> None:
         super().__init__(state)
         self.merchant_id = state.booking.merchant_id
-        self.inbox: list[RawValue] = []
 
     @workflow.run
     async def run(self, _: BookingState) -> Report:
         """Live until the last session is over and nothing is owed; answer with the last words."""
         return await self.live()
-
-    @workflow.signal
-    def tell(self, fact: RawValue) -> None:
-        """Something happened. Any order, any number of times: it is told apart by its event id."""
-        self.inbox.append(fact)
-        self.news = True
 
     @workflow.update
     async def reschedule(self, request: Reschedule) -> Agenda:
@@ -106,7 +98,7 @@ class BookingWorkflow(Lifecycle[BookingState]):
         told, self.inbox = self.inbox, []
         for raw in told:
             try:
-                fact = _read(raw)
+                fact: AnyBookingFact = read_fact(raw, FACTS)
             except ValueError as error:
                 self.state = note_unreadable(self.state, "unreadable", str(error), now)
                 continue
@@ -142,14 +134,3 @@ class BookingWorkflow(Lifecycle[BookingState]):
         if not verdict.taken and not verdict.known:
             raise ApplicationError(verdict.reason, type="Refused", non_retryable=True)
         return self.agenda_at(workflow.now())
-
-
-def _read(raw: RawValue) -> AnyBookingFact:
-    """A fact from what was told; ValueError says what cannot be read."""
-    converter = workflow.payload_converter()
-    told = converter.from_payload(raw.payload, dict)
-    kind = FACTS.get(str(told.get("fact")))
-    if kind is None:
-        raise ValueError(f"fact: {told.get('fact')!r} is none of {', '.join(FACTS)}")
-    fact: AnyBookingFact = converter.from_payload(raw.payload, kind)
-    return fact

@@ -5,12 +5,14 @@ A lifecycle decides by pure functions of its state; this waits for what they nam
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from temporalio import workflow
 from temporalio.common import (
     Priority,
+    RawValue,
     RetryPolicy,
     SearchAttributeKey,
     SearchAttributePair,
@@ -43,22 +45,35 @@ LAST_OUTCOME = SearchAttributeKey.for_keyword("LastOutcome")
 SEARCH_ATTRIBUTES = (MERCHANT_ID, MEMBER_ID, STAGE, NEXT_NOTICE, NEXT_NOTICE_AT, LAST_OUTCOME)
 
 
-class Lifecycle(ABC, Generic[S]):
-    """A durable process that owes notices. Its whole memory is `state`."""
+class Loop(ABC, Generic[S]):
+    """A durable process that owes notices, however they are sent. Its whole memory is `state`."""
 
     def __init__(self, state: S) -> None:
         self.state = state
         self.merchant_id = ""
+        self.inbox: list[RawValue] = []
         self.ready = False
         self.news = False
         self.ended = False
         self.alarm: asyncio.Task[None] | None = None
         self.alarm_at: datetime | None = None
-        self.under_way: dict[str, workflow.ActivityHandle[list[ChannelOutcome]]] = {}
+        self.under_way: dict[str, asyncio.Task[list[ChannelOutcome]]] = {}
+
+    @workflow.signal
+    def tell(self, fact: RawValue) -> None:
+        """Something happened. Any order, any number of times: it is told apart by its event id."""
+        self.inbox.append(fact)
+        self.news = True
 
     @abstractmethod
     async def prepare(self) -> None:
         """Read what the state still needs."""
+
+    async def look_again(self) -> None:
+        """Read anew what may have changed elsewhere, where that is anything: before each turn of the loop."""
+
+    async def keep(self) -> None:
+        """Write down what the next life must know, where there is one. Whatever is told meanwhile counts."""
 
     @abstractmethod
     def take_in(self, now: datetime) -> None:
@@ -69,12 +84,12 @@ class Lifecycle(ABC, Generic[S]):
         """What is owed, by the pure rules."""
 
     @abstractmethod
-    def delivery(self, notice: Notice) -> Delivery:  # type: ignore[type-arg]
-        """The notice with what it says as things stand."""
-
-    @abstractmethod
     def settled(self, done: Done) -> S:
         """The state with a notice settled."""
+
+    @abstractmethod
+    def start_delivery(self, notice: Notice) -> asyncio.Task[list[ChannelOutcome]]:
+        """Begin to send a notice whose moment has come. Cancelled, it still says what came of it."""
 
     async def live(self) -> Report:
         """Decide, wait, act; until nothing is owed and nothing can come."""
@@ -82,6 +97,7 @@ class Lifecycle(ABC, Generic[S]):
         self.ready = True
         while True:
             self.news = False
+            await self.look_again()
             self.take_in(workflow.now())
             agenda = self.agenda_at(workflow.now())
             self.start_due(agenda)
@@ -89,6 +105,8 @@ class Lifecycle(ABC, Generic[S]):
             self.show(agenda)
             if self.idle and (agenda.over or workflow.info().is_continue_as_new_suggested()):
                 await workflow.wait_condition(workflow.all_handlers_finished)
+                if agenda.over:
+                    await self.keep()
                 if not self.news:
                     break
             else:
@@ -96,6 +114,10 @@ class Lifecycle(ABC, Generic[S]):
         if not agenda.over:
             workflow.continue_as_new(self.state)
         self.ended = True
+        return self.last_words(agenda)
+
+    def last_words(self, agenda: Agenda) -> Report:
+        """How it ended, and what came of what it owed."""
         return report(agenda)
 
     @property
@@ -132,49 +154,26 @@ class Lifecycle(ABC, Generic[S]):
                 self.under_way[notice.key] = handle
                 asyncio.create_task(self.finish(notice, handle))  # noqa: RUF006  (Temporal's loop keeps it)
 
-    def start_delivery(self, notice: Notice) -> workflow.ActivityHandle[list[ChannelOutcome]]:
-        """Hand a notice to the activity that sends it, for as long as the notice means something."""
-        left = max(notice.not_after - workflow.now(), timedelta(0))
-        return workflow.start_activity_method(
-            Deliveries.deliver,
-            self.delivery(notice),
-            start_to_close_timeout=ATTEMPT,
-            # An attempt that begins at the last moment may still finish.
-            schedule_to_close_timeout=left + ATTEMPT,
-            retry_policy=PATIENT,
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            priority=self.priority(notice),
-            summary=f"{notice.kind} to {notice.role} by {', '.join(notice.channels)}",
-        )
-
-    async def finish(self, notice: Notice, handle: workflow.ActivityHandle[list[ChannelOutcome]]) -> None:
+    async def finish(self, notice: Notice, handle: asyncio.Task[list[ChannelOutcome]]) -> None:
         """Wait for a delivery and write down what came of it."""
-        try:
-            outcomes = await handle
-        except ActivityError:
-            lapsed = self.agenda_at(workflow.now()).key(notice.key) is None
-            status = Status.LAPSED if lapsed else Status.MISSED
-            why = "it was no longer owed" if lapsed else "it could not be sent in its time"
-            outcomes = await workflow.execute_activity_method(
-                Deliveries.close_out,
-                CloseOut(self.delivery(notice), status, why),
-                start_to_close_timeout=ATTEMPT,
-                retry_policy=PATIENT,
-                summary=f"{notice.kind}: {status}",
-            )
+        outcomes = await self.outcomes(notice, handle)
         self.state = self.settled(Done(notice, tuple(outcomes)))
         del self.under_way[notice.key]
         self.news = True
+
+    async def outcomes(
+        self,
+        notice: Notice,  # noqa: ARG002  (for those that need it)
+        handle: asyncio.Task[list[ChannelOutcome]],
+    ) -> list[ChannelOutcome]:
+        """What came of a delivery, in the end."""
+        return await handle
 
     def withdraw_lapsed(self, agenda: Agenda) -> None:
         """Stop trying to send what is no longer owed."""
         for key, handle in self.under_way.items():
             if agenda.key(key) is None:
                 handle.cancel()
-
-    def priority(self, notice: Notice) -> Priority:
-        """Urgent classes first, and every merchant its turn."""
-        return Priority(priority_key=int(CATALOGUE[notice.kind].notice_class), fairness_key=self.merchant_id)
 
     def show(self, agenda: Agenda) -> None:
         """Tell the Web UI: the agenda in words, and the search attributes that have changed."""
@@ -191,6 +190,61 @@ class Lifecycle(ABC, Generic[S]):
         updates += _next_notice(known, following)
         if updates:
             workflow.upsert_search_attributes(updates)
+
+
+class Lifecycle(Loop[S]):
+    """A process whose notices each go to one person."""
+
+    @abstractmethod
+    def delivery(self, notice: Notice) -> Delivery:  # type: ignore[type-arg]
+        """The notice with what it says as things stand."""
+
+    def start_delivery(self, notice: Notice) -> asyncio.Task[list[ChannelOutcome]]:
+        """Hand a notice to the activity that sends it, for as long as the notice means something."""
+        left = max(notice.not_after - workflow.now(), timedelta(0))
+        return workflow.start_activity_method(
+            Deliveries.deliver,
+            self.delivery(notice),
+            start_to_close_timeout=ATTEMPT,
+            # An attempt that begins at the last moment may still finish.
+            schedule_to_close_timeout=left + ATTEMPT,
+            retry_policy=PATIENT,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            priority=self.priority(notice),
+            summary=f"{notice.kind} to {notice.role} by {', '.join(notice.channels)}",
+        )
+
+    async def outcomes(
+        self, notice: Notice, handle: asyncio.Task[list[ChannelOutcome]]
+    ) -> list[ChannelOutcome]:
+        """What the activity says; where it had no time left, or was told to stop, what is written instead."""
+        try:
+            return await handle
+        except ActivityError:
+            lapsed = self.agenda_at(workflow.now()).key(notice.key) is None
+            status = Status.LAPSED if lapsed else Status.MISSED
+            why = "it was no longer owed" if lapsed else "it could not be sent in its time"
+            return await workflow.execute_activity_method(
+                Deliveries.close_out,
+                CloseOut(self.delivery(notice), status, why),
+                start_to_close_timeout=ATTEMPT,
+                retry_policy=PATIENT,
+                summary=f"{notice.kind}: {status}",
+            )
+
+    def priority(self, notice: Notice) -> Priority:
+        """Urgent classes first, and every merchant its turn."""
+        return Priority(priority_key=int(CATALOGUE[notice.kind].notice_class), fairness_key=self.merchant_id)
+
+
+def read_fact(raw: RawValue, kinds: Mapping[str, type]) -> Any:
+    """A fact of one of these kinds from what was told; ValueError says what cannot be read."""
+    converter = workflow.payload_converter()
+    told = converter.from_payload(raw.payload, dict)
+    kind = kinds.get(str(told.get("fact")))
+    if kind is None:
+        raise ValueError(f"fact: {told.get('fact')!r} is none of {', '.join(kinds)}")
+    return converter.from_payload(raw.payload, kind)
 
 
 def _next_notice(known: TypedSearchAttributes, notice: Notice | None) -> list[SearchAttributeUpdate]:  # type: ignore[type-arg]

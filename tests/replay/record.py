@@ -1,4 +1,4 @@
-"""Record the histories that `test_replay.py` replays: `python -m tests.replay.record NAME ...`.
+"""Record the histories that `test_replay.py` replays: `python -m tests.replay.record NAME booking|member`.
 
 Histories are only ever added: before a change to a workflow, record what runs today under a name that says so
 (`before-line-first`), commit it, then make the change. An existing file is never written over.
@@ -11,10 +11,12 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from activities.members import Members
 from models.booking_facts import (
     Accepted,
     Assigned,
@@ -24,13 +26,16 @@ from models.booking_facts import (
     Refunded,
     Reschedule,
 )
+from models.ids import member_workflow_id
+from models.member import Member
+from models.member_facts import Purchased, Registered
 from models.merchant import PaymentMethod
 from models.people import Person
 from temporal_server import dynamic_config_arguments, server_program
-from tests.world import ADA, BO, CY, World, a_world, booking, service
+from tests.world import ADA, BO, CY, MERCHANT, World, a_world, booking, now, service
 from workflows.lifecycle import SEARCH_ATTRIBUTES
 
-HISTORIES = Path(__file__).resolve().parent.parent / "histories" / "booking"
+HISTORIES = Path(__file__).resolve().parent.parent / "histories"
 PARTNER = Person("Dee", "dee@example.com", "", "en", id="dee")
 
 
@@ -84,17 +89,67 @@ def _without_paths(history: str) -> str:
     return re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history)
 
 
-LIVES: dict[str, Callable[[World], Awaitable[str]]] = {
-    "whole-life": whole_life,
-    "changes-of-mind": changes_of_mind,
-    "unpaid": unpaid,
-    "still-waiting": still_waiting,
-    "trouble-with-the-provider": trouble_with_the_provider,
+async def a_member(world: World) -> Member:
+    """Ada, who has just registered, and was welcomed."""
+    ada = Member(MERCHANT.id, f"ada-{uuid4().hex[:8]}", ADA.name, now(), ADA.email, locale="en")
+    await Members(world.engine).upsert([ada], now())
+    id = await world.carillon.tell_member(MERCHANT.id, ada.member_id, Registered(event_id="r"))
+    await world.until(id, lambda agenda: len(agenda.done) == 1)
+    return ada
+
+
+async def never_buys(world: World) -> str:
+    ada = await a_member(world)
+    id = member_workflow_id(MERCHANT.id, ada.member_id)
+    await world.forward_to(id, ada.registered_at + timedelta(days=14))
+    await world.handle(id).signal("tell", "nonsense")
+    await world.until(id, lambda agenda: len(agenda.done) == 2)
+    await world.to_the_end(id)
+    return id
+
+
+async def buys_again(world: World) -> str:
+    ada = await a_member(world)
+    id = member_workflow_id(MERCHANT.id, ada.member_id)
+    for day in (5, 12):
+        await world.forward_to(id, ada.registered_at + timedelta(days=day))
+        await world.carillon.tell_member(MERCHANT.id, ada.member_id, Purchased(event_id=f"p{day}"))
+    await world.carillon.look_at_member(MERCHANT.id, ada.member_id)
+    await world.until(id, lambda agenda: agenda.stage == "active")
+    return id
+
+
+async def a_second_life(world: World) -> str:
+    ada = await a_member(world)
+    id = member_workflow_id(MERCHANT.id, ada.member_id)
+    await world.to_the_end(id)
+    await world.carillon.tell_member(MERCHANT.id, ada.member_id, Registered(event_id="again"))
+    await world.carillon.tell_member(MERCHANT.id, ada.member_id, Purchased(event_id="p"))
+    await world.until(id, lambda agenda: agenda.stage == "active")
+    await world.to_the_end(id)
+    return id
+
+
+Life = Callable[[World], Awaitable[str]]
+
+LIVES: dict[str, dict[str, Life]] = {
+    "booking": {
+        "whole-life": whole_life,
+        "changes-of-mind": changes_of_mind,
+        "unpaid": unpaid,
+        "still-waiting": still_waiting,
+        "trouble-with-the-provider": trouble_with_the_provider,
+    },
+    "member": {
+        "never-buys": never_buys,
+        "buys-again": buys_again,
+        "a-second-life": a_second_life,
+    },
 }
 
 
-async def main(prefix: str) -> None:
-    """Live each life once on a fresh server and keep its history."""
+async def main(prefix: str, kind: str) -> None:
+    """Live each life of that kind once on a fresh server and keep its history."""
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=server_program(),
         identity="recorder",
@@ -102,16 +157,16 @@ async def main(prefix: str) -> None:
         search_attributes=list(SEARCH_ATTRIBUTES),
         dev_server_extra_args=dynamic_config_arguments(),
     )
+    (HISTORIES / kind).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         async with environment, a_world(environment.client, Path(folder)) as world, world.worker():
-            for name, live in LIVES.items():
+            for name, live in LIVES[kind].items():
                 history = await world.handle(await live(world)).fetch_history()
-                with (HISTORIES / f"{prefix}-{name}.json").open("x") as file:
+                with (HISTORIES / kind / f"{prefix}-{name}.json").open("x") as file:
                     file.write(_without_paths(history.to_json()))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3 or sys.argv[2] not in LIVES:
         sys.exit(__doc__)
-    HISTORIES.mkdir(parents=True, exist_ok=True)
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(*sys.argv[1:]))

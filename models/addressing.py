@@ -1,0 +1,59 @@
+"""A notice with only the channels that can carry it, and the others as left out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.agenda import LeftOut, Notice, Reason
+from models.notices import CATALOGUE
+from models.people import Person
+
+Entry = Notice | LeftOut
+
+
+def without(notice: Notice, reason: Reason, *, undated: bool = False) -> LeftOut:
+    """The notice as left out, for that reason."""
+    return LeftOut(
+        key=notice.key,
+        kind=notice.kind,
+        role=notice.role,
+        recipient=notice.recipient,
+        channels=notice.channels,
+        reason=reason,
+        due=None if undated else notice.due,
+        about=notice.about,
+    )
+
+
+def addressed(entry: Entry, switched_on: Sequence[str], chosen: Sequence[str] | None = None) -> list[Entry]:
+    """The notice by the channels that are switched on and reach its recipient, and what is left out.
+
+    `chosen`: of these channels the merchant wants the kind, where it has a say.
+    """
+    if isinstance(entry, LeftOut):
+        return [entry]
+    taken: list[str] = []
+    parts: list[Entry] = []
+    for route in _routes(entry, chosen):
+        reasons = {channel: _hindrance(entry.recipient, channel, switched_on) for channel in route}
+        usable = next((channel for channel in route if reasons[channel] is None), None)
+        if usable is not None:
+            taken.append(usable)
+            continue
+        reason = reasons[route[0]]
+        if reason is not None:
+            parts.append(without(replace(entry, channels=route), reason))
+    return [replace(entry, channels=tuple(taken)), *parts] if taken else parts
+
+
+def _routes(notice: Notice, chosen: Sequence[str] | None) -> list[tuple[str, ...]]:
+    routes = CATALOGUE[notice.kind].routes
+    if chosen is None:
+        return list(routes)
+    wanted = (tuple(channel for channel in route if channel in chosen) for route in routes)
+    return [route for route in wanted if route]
+
+
+def _hindrance(person: Person, channel: str, switched_on: Sequence[str]) -> Reason | None:
+    if channel not in switched_on:
+        return Reason.CHANNEL_OFF
+    return None if person.address(channel) else Reason.NO_ADDRESS

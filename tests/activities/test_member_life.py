@@ -1,0 +1,140 @@
+"""What a member's lifecycle reads and keeps, on both databases."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.exceptions import ApplicationError
+
+from activities.bonuses import Bonuses
+from activities.coupons import Coupons, Holder
+from activities.database import writing
+from activities.member_life import Keeping, Look, MemberLife, UnknownMemberError
+from activities.members import MEMBERS, Members
+from activities.merchants import Merchants
+from activities.tasks import Tasks
+from models.bonus import Accrual
+from models.coupon import CouponDrop
+from models.member import Member
+from models.member_content import Balance, MemberContent
+from models.member_facts import Purchased, Registered
+from models.member_state import Memory, Stage, memory_of
+from models.merchant import Merchant
+from models.regular_task import RegularTask, TaskKind
+from tests.members import MemberLife as Lived
+from tests.members import clock, profile
+from tests.requirements import requirement
+
+NOW = clock("2026-03-02 09:30")
+SHOP = Merchant("shop", "Shop", "Asia/Taipei", "en", "TW", "TWD")
+ANNA = Member(
+    "shop", "anna", "Anna", clock("2026-01-05 12:00"), "anna@example.com", birth_date=date(1990, 3, 8)
+)
+LOOK = Look("shop", "anna", NOW)
+
+
+@pytest.fixture
+async def life(engine: AsyncEngine) -> MemberLife:
+    merchants = Merchants(engine)
+    await merchants.apply(SHOP, NOW)
+    return MemberLife(engine, merchants)
+
+
+async def test_a_memory_comes_back_as_it_was_kept(engine: AsyncEngine, life: MemberLife) -> None:
+    """With all that was told and sent; and a change of the member takes nothing away from it."""
+    await Members(engine).upsert([ANNA], NOW)
+    lived = Lived(profile(registered="2026-01-05 12:00"))
+    lived.tell(Registered(event_id="r"))
+    lived.tell(Purchased(event_id="p"), "2026-01-20 10:00")
+    memory = memory_of(lived.state)
+    await life.keep(Keeping("shop", "anna", memory))
+    await Members(engine).upsert([replace(ANNA, name="Anna Lin")], NOW)
+    recalled = await life.recall(LOOK)
+    assert recalled.memory == memory
+    assert recalled.profile.person.name == "Anna Lin"
+    assert recalled.profile.registered_at == ANNA.registered_at
+
+
+async def test_who_is_no_member_yet_is_waited_for(engine: AsyncEngine, life: MemberLife) -> None:
+    """Unknown, or with a phone that is still to be verified; a merchant that is not applied yet too."""
+    with pytest.raises(ApplicationError, match="member 'anna' of merchant 'shop' is not known"):
+        await life.recall(LOOK)
+    await Members(engine).upsert([ANNA], NOW, granted=False)
+    with pytest.raises(ApplicationError) as caught:
+        await life.recall(LOOK)
+    assert (caught.value.type, caught.value.non_retryable) == ("UnknownMember", False)
+    with pytest.raises(ApplicationError, match="merchant 'other' is not known"):
+        await life.recall(replace(LOOK, merchant_id="other"))
+    assert (await life.look(LOOK)).profile is None
+
+
+async def test_a_memory_that_cannot_be_read_begins_anew(engine: AsyncEngine, life: MemberLife) -> None:
+    """The message log sees to it that nothing goes twice."""
+    await Members(engine).upsert([ANNA], NOW)
+    async with writing(engine) as connection:
+        await connection.execute(update(MEMBERS).values(memory='{"purchased": 7}'))
+    assert (await life.recall(LOOK)).memory == Memory()
+
+
+@requirement("WACA-37", "LOY-62", "LOY-71", "LOY-80")
+async def test_all_that_others_hold_for_a_member_is_foreseen(engine: AsyncEngine, life: MemberLife) -> None:
+    """From the tables as their owners fill them; of nobody else's anything."""
+    await hold(engine)
+    coming = (await life.look(LOOK)).foreseen
+    assert [(one.kind, one.due) for one in coming] == [
+        ("bonus_burn", clock("2026-03-02 10:00")),
+        ("coupon_issued", clock("2026-03-05 15:00")),
+        ("birthday", clock("2026-03-08 10:00")),
+        ("bonuses_end", clock("2026-03-09 00:00")),
+        ("coupon_expiring", clock("2026-03-24 15:00")),
+    ]
+    assert coming[0].words == "30 gift"
+    assert coming[1].source == "coupon:shop:spring"
+
+
+async def hold(engine: AsyncEngine) -> None:
+    """A coupon and a bonus of Anna's, and some of Ben's; three tasks."""
+    await Members(engine).upsert([ANNA, replace(ANNA, member_id="ben", birth_date=None)], NOW)
+    drop = CouponDrop("shop", "spring", "Spring tea", date(2026, 3, 5), date(2026, 3, 5), date(2026, 3, 31))
+    await Coupons(engine).keep(drop, NOW)
+    await Coupons(engine).add(drop, [Holder("anna", "T-1"), Holder("ben", "T-2")], NOW)
+    for who, amount in (("anna", 30), ("ben", 7)):
+        ends = clock("2026-03-09 00:00")
+        accrual = Accrual(who, "gift", Decimal(amount), f"e-{who}", NOW - timedelta(days=1), expires_at=ends)
+        await Bonuses(engine).accrue("shop", accrual, NOW)
+    tasks = [
+        RegularTask("end", "shop", TaskKind.BONUS_BURN, "0 10 * * *", days=14),
+        RegularTask("birthday", "shop", TaskKind.BIRTHDAY),
+        RegularTask("upkeep", "shop", TaskKind.BONUS_UPKEEP, "0 * * * *"),
+    ]
+    await Tasks(engine, Merchants(engine)).keep(tasks, NOW)
+
+
+async def test_the_agenda_of_a_member_at_rest_owes_nothing(engine: AsyncEngine, life: MemberLife) -> None:
+    """Nothing would send it. What comes from elsewhere is there."""
+    with pytest.raises(UnknownMemberError):
+        await life.agenda(LOOK)
+    await hold(engine)
+    agenda = await life.agenda(LOOK)
+    assert (agenda.lifecycle, agenda.stage, agenda.zone) == ("member:shop:anna", Stage.QUIET, "Asia/Taipei")
+    assert (agenda.owed, agenda.next_moment, agenda.over) == ((), None, False)
+    assert len(agenda.foreseen) == 5
+
+
+@requirement("MAAC-12", "LOY-43")
+async def test_a_notice_is_made_fresh_when_it_is_sent(engine: AsyncEngine, life: MemberLife) -> None:
+    """The address, the language and the zone of now, and what can be spent; None of one who is gone."""
+    await hold(engine)
+    await Members(engine).upsert([replace(ANNA, email="new@example.com", zone="Europe/Paris")], NOW)
+    lived = Lived(profile())
+    content = MemberContent("anna", "Asia/Taipei")
+    found = await life.fresh(lived.agenda.owed[0], content, SHOP, NOW)
+    assert found is not None
+    notice, said = found
+    assert (notice.recipient.email, said.zone) == ("new@example.com", "Europe/Paris")
+    assert said.balances == (Balance("gift", Decimal(30)),)
+    assert notice.key == lived.agenda.owed[0].key
+    assert await life.fresh(lived.agenda.owed[0], replace(content, member_id="nobody"), SHOP, NOW) is None

@@ -1,0 +1,120 @@
+"""`carillon agenda member:...` and `carillon member tell`: the whole future of one member in one place."""
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+import cli
+from activities.coupons import Coupons, Holder
+from activities.members import Members
+from activities.merchants import Merchants
+from activities.tasks import Tasks
+from models.coupon import CouponDrop
+from models.member import Member
+from models.member_facts import Registered
+from models.regular_task import RegularTask, TaskKind
+from models.timing import local_day
+from tests.requirements import requirement
+from tests.world import MERCHANT, World, now
+
+WHO = "lumi/vera"
+
+
+@pytest.fixture
+async def known(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world with a member who holds a coupon; the commands find both servers."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", world.client.service_client.config.target_host)
+    monkeypatch.setenv("CARILLON_DATABASE_URL", world.settings.database_url)
+    monkeypatch.setenv("CARILLON_TASK_QUEUE", world.settings.task_queue)
+    today = local_day(now(), MERCHANT.zone)
+    vera = Member(
+        MERCHANT.id, "vera", "Vera", now(), "vera@example.com", locale="en", birth_date=date(1990, 3, 8)
+    )
+    await Members(world.engine).upsert([vera, replace(vera, member_id="rosa")], now())
+    end = today + timedelta(days=40)
+    drop = CouponDrop(MERCHANT.id, "spring", "Spring tea", today + timedelta(days=2), today, end)
+    await Coupons(world.engine).keep(drop, now())
+    await Coupons(world.engine).add(drop, [Holder("vera", "T-1"), Holder("rosa", "T-2")], now())
+    greets = RegularTask("birthday", MERCHANT.id, TaskKind.BIRTHDAY)
+    await Tasks(world.engine, Merchants(world.engine)).keep([greets], now())
+    return world
+
+
+async def command(*arguments: str) -> int:
+    """A command in a thread of its own, as it would run in a process of its own."""
+    return await asyncio.to_thread(cli.run, arguments)
+
+
+@requirement("LOY-50", "LOY-53", "WACA-37", "LOY-80")
+async def test_a_members_whole_future_is_shown_in_one_place(
+    known: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What its own lifecycle owes, and what comes from a coupon and from a regular task."""
+    assert await command("agenda", "member:lumi:vera") == 0
+    at_rest = capsys.readouterr().out
+    assert "Spring tea (T-1)" in at_rest
+    assert "Nothing is owed as things stand." in at_rest
+    bought = (now() - timedelta(days=1)).isoformat()
+    assert await command("member", "tell", WHO, "registered") == 0
+    assert await command("member", "tell", WHO, "purchased", "--at", bought) == 0
+    capsys.readouterr()
+    assert await command("agenda", "member:lumi:vera", "--json") == 0
+    agenda = json.loads(capsys.readouterr().out)
+    assert [notice["kind"] for notice in agenda["owed"]] == ["invitation", "invitation_again"]
+    assert [done["kind"] for done in agenda["done"]] == ["member_welcome"]
+    kinds = {(one["kind"], one["source"]) for one in agenda["foreseen"]}
+    assert kinds == {
+        ("coupon_issued", "coupon:lumi:spring"),
+        ("coupon_expiring", "coupon:lumi:spring"),
+        ("birthday", "task:lumi:birthday"),
+    }
+    metadata = await known.handle("member:lumi:vera").query("__temporal_workflow_metadata")
+    assert "From coupons, bonuses and regular tasks" in str(metadata)
+
+
+async def test_what_has_changed_is_looked_at_anew(known: World) -> None:
+    """A redemption is nobody's fact: the lifecycle is asked to look, and one that does not run is let be."""
+    await known.carillon.look_at_member(MERCHANT.id, "nobody")
+    rosa = await known.carillon.tell_member(MERCHANT.id, "rosa", Registered(event_id="r"))
+    await known.until(
+        rosa,
+        lambda agenda: (
+            [one.kind for one in agenda.foreseen] == ["coupon_issued", "coupon_expiring", "birthday"]
+        ),
+    )
+    await Coupons(known.engine).redeem(MERCHANT.id, "T-2", "till-7", now())
+    await known.carillon.look_at_member(MERCHANT.id, "rosa")
+    await known.until(rosa, lambda agenda: [one.kind for one in agenda.foreseen] == ["birthday"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("member", "tell", "vera", "purchased"), "'vera' is no member: write it as MERCHANT/MEMBER"),
+        (("member", "tell", WHO, "purchassed"), "fact: 'purchassed' is no fact: did you mean 'purchased'?"),
+        (("member", "tell", WHO, "purchased", "--at", "noon"), "at: 'noon' is no"),
+        (("member", "tell", WHO, "purchased", "--data", "[]"), "--data: '[]' is no JSON object"),
+        (("member", "tell", "lumi/a b", "purchased"), "member_id: 'a b' cannot be used as an id"),
+        (("agenda", "member:lumi:nobody"), "member 'nobody' of merchant 'lumi' is not known"),
+    ],
+)
+@pytest.mark.usefixtures("known")
+async def test_what_cannot_be_is_refused_with_the_mend(
+    arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing starts."""
+    assert await command(*arguments) == 1
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("known")
+async def test_who_tells_of_an_unknown_member_hears_that_it_waits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fact is not lost."""
+    monkeypatch.setattr("commands.booking.SETTLING_SECONDS", 0)
+    assert await command("member", "tell", "lumi/zoe", "registered") == 0
+    assert "It waits until member 'zoe' of merchant 'lumi' is known" in capsys.readouterr().err

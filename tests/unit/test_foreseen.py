@@ -1,0 +1,179 @@
+"""What comes to a member from elsewhere: each with its moment, by the rules of what brings it."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.bonus import Lot
+from models.coupon import CouponDrop, CouponState, HeldCoupon
+from models.foreseen import BONUSES_BEGIN, BONUSES_END, Holdings, foreseen
+from models.member import Member
+from models.member_policy import BonusAccount
+from models.merchant import Merchant
+from models.regular_task import Gift, RegularTask, TaskKind
+from tests.members import clock
+from tests.requirements import requirement
+
+SHOP = Merchant(
+    "shop",
+    "Shop",
+    "Asia/Taipei",
+    "en",
+    "TW",
+    "TWD",
+    bonuses={"gift": BonusAccount(), "promo": BonusAccount()},
+)
+ANNA = Member("shop", "anna", "Anna", clock("2026-01-05 12:00"), birth_date=date(1990, 3, 8))
+NOW = clock("2026-03-02 09:30")
+DROP = CouponDrop("shop", "spring", "Spring tea", date(2026, 3, 5), date(2026, 3, 5), date(2026, 3, 31))
+
+
+def lot(number: int, left: int, begins: str, ends: str = "", currency: str = "gift") -> Lot:
+    return Lot(number, currency, Decimal(left), Decimal(left), clock(begins), clock(ends) if ends else None)
+
+
+def task(id: str, kind: TaskKind, cron: str = "0 10 * * *", **changes: Any) -> RegularTask:
+    return RegularTask(id, "shop", kind, cron, **changes)
+
+
+def coming(now: datetime = NOW, **held: Any) -> list[tuple[str, str, str]]:
+    """What comes, by the clock of the shop."""
+    holdings = Holdings(SHOP, held.pop("member", ANNA), **held)
+    return [
+        (f"{(one.due + timedelta(hours=8)):%Y-%m-%d %H:%M}", one.kind, one.words)
+        for one in foreseen(holdings, now)
+    ]
+
+
+@requirement("WACA-37", "WACA-38")
+def test_a_coupon_tells_of_its_issue_and_of_its_end() -> None:
+    """At 15:00, and seven days before the last day at 15:00; what is past is foreseen no more."""
+    held = (HeldCoupon(DROP, "T-1"),)
+    ends = ("2026-03-24 15:00", "coupon_expiring", "Spring tea (T-1) can be used until 2026-03-31")
+    assert coming(coupons=held) == [("2026-03-05 15:00", "coupon_issued", "Spring tea (T-1)"), ends]
+    assert coming(clock("2026-03-05 15:00"), coupons=held) == [ends]
+    assert foreseen(Holdings(SHOP, ANNA, held), NOW)[0].source == "coupon:shop:spring"
+
+
+@requirement("WACA-38")
+@pytest.mark.parametrize("state", [CouponState.REDEEMED, CouponState.REVOKED])
+def test_of_a_coupon_that_is_used_or_taken_back_nothing_comes(state: CouponState) -> None:
+    assert coming(coupons=(HeldCoupon(DROP, "T-1", state),)) == []
+
+
+@requirement("WACA-38")
+def test_a_short_coupon_does_not_tell_that_it_ends() -> None:
+    """Usable for six days."""
+    short = replace(DROP, usable_to=date(2026, 3, 10))
+    assert [kind for _, kind, _ in coming(coupons=(HeldCoupon(short, "T-1"),))] == ["coupon_issued"]
+
+
+@requirement("LOY-61", "LOY-62")
+def test_the_run_that_tells_of_bonuses_is_foreseen_with_its_sum() -> None:
+    """Three days ahead, daily at ten: lots of one day together, each account by itself."""
+    lots = (
+        lot(1, 30, "2026-03-20 00:00"),
+        lot(2, 12, "2026-03-20 18:00"),
+        lot(3, 5, "2026-03-21 00:00", currency="promo"),
+    )
+    told = task("soon", TaskKind.BONUS_ACTIVATION, days=3)
+    assert coming(lots=lots, tasks=(told,)) == [
+        ("2026-03-17 10:00", "bonus_activation", "42 gift"),
+        ("2026-03-18 10:00", "bonus_activation", "5 promo"),
+        ("2026-03-20 00:00", BONUSES_BEGIN, "30 gift"),
+        ("2026-03-20 18:00", BONUSES_BEGIN, "12 gift"),
+        ("2026-03-21 00:00", BONUSES_BEGIN, "5 promo"),
+    ]
+
+
+@requirement("LOY-61", "LOY-71")
+def test_a_sum_below_the_minimum_is_not_told() -> None:
+    """And only of the account that the task speaks of."""
+    lots = (
+        lot(1, 9, "2026-01-01 00:00", "2026-03-10 00:00"),
+        lot(2, 11, "2026-01-01 00:00", "2026-04-10 00:00"),
+        lot(3, 99, "2026-01-01 00:00", "2026-03-10 00:00", currency="promo"),
+    )
+    told = task("end", TaskKind.BONUS_BURN, days=7, minimum=Decimal(10), currency="gift")
+    assert coming(lots=lots, tasks=(told,)) == [
+        ("2026-03-10 00:00", BONUSES_END, "9 gift"),
+        ("2026-03-10 00:00", BONUSES_END, "99 promo"),
+        ("2026-04-03 10:00", "bonus_burn", "11 gift"),
+        ("2026-04-10 00:00", BONUSES_END, "11 gift"),
+    ]
+
+
+@requirement("LOY-71")
+def test_what_the_last_run_has_told_is_not_told_again() -> None:
+    """Where the task has run, and that was done; before its first run it tells of all of its window."""
+    lots = (lot(1, 30, "2026-01-01 00:00", "2026-03-06 00:00"),)
+    told = task("end", TaskKind.BONUS_BURN, days=7)
+    kinds = [kind for _, kind, _ in coming(lots=lots, tasks=(told,))]
+    assert kinds == ["bonus_burn", BONUSES_END]
+    ran = {"end": clock("2026-03-01 10:00")}
+    assert [kind for _, kind, _ in coming(lots=lots, tasks=(told,), last_runs=ran)] == [BONUSES_END]
+
+
+@requirement("LOY-80", "LOY-81", "LOY-82")
+def test_the_next_birthday_is_on_the_members_own_clock() -> None:
+    """With what it brings, where there is a task that greets; the next year's once this one's is over."""
+    greets = task("birthday", TaskKind.BIRTHDAY, "", at=time(10), gift=Gift("gift", Decimal("50.0"), 30))
+    assert coming(tasks=(greets,)) == [("2026-03-08 10:00", "birthday", "with 50 gift")]
+    abroad = replace(ANNA, zone="Europe/Berlin")
+    assert coming(tasks=(greets,), member=abroad) == [("2026-03-08 17:00", "birthday", "with 50 gift")]
+    leap = replace(ANNA, birth_date=date(2000, 2, 29))
+    assert coming(tasks=(greets,), member=leap)[0][0] == "2027-02-28 10:00"
+    assert coming(tasks=(greets,), member=replace(ANNA, birth_date=None)) == []
+    assert coming() == []
+
+
+@requirement("LS-12")
+def test_a_promotion_comes_to_members_of_its_groups() -> None:
+    """Or to everybody; of each the next run only."""
+    vip = task("vip", TaskKind.PROMOTION, "0 12 * * 5", groups=("vip",))
+    assert coming(tasks=(vip,)) == []
+    member = replace(ANNA, groups=("vip", "early"))
+    assert coming(tasks=(vip,), member=member) == [("2026-03-06 12:00", "promotion", "")]
+    everybody = task("all", TaskKind.PROMOTION, "0 12 1 1 *", everybody=True)
+    assert coming(tasks=(everybody,)) == [], "too far ahead"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lots=st.lists(
+        st.tuples(st.sampled_from(["gift", "promo"]), st.integers(0, 50), st.integers(0, 45 * 24)), max_size=6
+    ),
+    days=st.integers(1, 10),
+    minimum=st.integers(0, 60),
+)
+def test_the_next_announcement_is_the_first_that_the_days_say(
+    lots: list[tuple[str, int, int]], days: int, minimum: int
+) -> None:
+    """A daily run, counted out day by day: the first one has a whole window, each other one day more."""
+    begin = datetime(2026, 3, 2, 16, tzinfo=UTC)  # a midnight in Taipei
+    made = tuple(
+        Lot(number, name, Decimal(left), Decimal(left), begin + timedelta(hours=after))
+        for number, (name, left, after) in enumerate(lots)
+    )
+    told = task("soon", TaskKind.BONUS_ACTIVATION, days=days, minimum=Decimal(minimum))
+    found = {
+        one.words.split()[1]: (one.due, one.words.split()[0])
+        for one in foreseen(Holdings(SHOP, ANNA, lots=made, tasks=(told,)), begin)
+        if one.kind == "bonus_activation"
+    }
+    expected = {}
+    for name in ("gift", "promo"):
+        sums = [0] * 200
+        for currency, left, after in lots:
+            sums[after // 24] += left if currency == name else 0
+        for today in range(60):
+            new = sums[1 : days + 1] if today == 0 else [sums[today + days]]
+            if sum(new) > 0 and sum(new) >= minimum:
+                expected[name] = (begin + timedelta(days=today, hours=10), str(sum(new)))
+                break
+    assert found == expected

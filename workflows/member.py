@@ -1,0 +1,126 @@
+"""The life of one member while something is owed to it: a welcome, and invitations while it does not buy."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.common import RawValue
+
+from workflows.lifecycle import ATTEMPT, PATIENT, Lifecycle, read_fact
+
+with workflow.unsafe.imports_passed_through():
+    from activities.member_life import Keeping, Look, MemberLife
+    from models.agenda import Agenda, Delivery, Done, Foreseen, Notice, Report
+    from models.ids import member_workflow_id
+    from models.member_agenda import member_agenda, member_content
+    from models.member_content import MemberContent
+    from models.member_facts import MEMBER_FACTS, MemberFact
+    from models.member_record import begin, note_unreadable, record, settle
+    from models.member_state import MemberState, Stage, memory_of
+
+
+@workflow.defn(name="MemberWorkflow")
+class MemberWorkflow(Lifecycle[MemberState]):
+    """`member:{merchant}:{member}`. Facts are told by the signal `tell`, which also starts it.
+
+    It ends when nothing is owed, and leaves its memory to the life that the next fact begins. [LOY-53]
+    """
+
+    @workflow.init
+    def __init__(self, state: MemberState) -> None:
+        super().__init__(state)
+        self.merchant_id = state.merchant_id
+        self.stale = True
+        self.foreseen: tuple[Foreseen, ...] = ()
+
+    @workflow.run
+    async def run(self, _: MemberState) -> Report:
+        """Live until nothing is owed; answer with the last words."""
+        return await self.live()
+
+    @workflow.signal
+    def tell(self, fact: RawValue) -> None:
+        """Something happened. Any order, any number of times: it is told apart by its event id."""
+        super().tell(fact)
+        self.stale = True
+
+    @workflow.signal
+    def look(self) -> None:
+        """Something that the member holds has changed: read it anew."""
+        self.stale = self.news = True
+
+    @workflow.query
+    def agenda(self) -> Agenda:
+        """What is owed, what was sent, what is left out and why; and what will come from elsewhere."""
+        if self.state.profile is None:
+            lifecycle = member_workflow_id(self.merchant_id, self.state.member_id)
+            return Agenda(lifecycle, Stage.WAITING, "UTC")
+        return self.agenda_at(workflow.now())
+
+    async def prepare(self) -> None:
+        if self.state.profile is not None:
+            return
+        self.stale = False
+        workflow.set_current_details(f"Waiting for member `{self.state.member_id}`")
+        recalled = await workflow.execute_activity_method(
+            MemberLife.recall,
+            self.question,
+            start_to_close_timeout=ATTEMPT,
+            retry_policy=PATIENT,
+            summary="the member and its memory",
+        )
+        self.state = begin(self.state, recalled.profile, recalled.memory, workflow.now())
+        self.foreseen = recalled.foreseen
+
+    async def look_again(self) -> None:
+        if not self.stale:
+            return
+        self.stale = False
+        seen = await workflow.execute_activity_method(
+            MemberLife.look,
+            self.question,
+            start_to_close_timeout=ATTEMPT,
+            retry_policy=PATIENT,
+            summary="the member as it is now",
+        )
+        profile = seen.profile or self.state.profile
+        self.state = replace(self.state, profile=profile, member_gone=seen.profile is None)
+        self.foreseen = seen.foreseen
+
+    async def keep(self) -> None:
+        await workflow.execute_activity_method(
+            MemberLife.keep,
+            Keeping(self.merchant_id, self.state.member_id, memory_of(self.state)),
+            start_to_close_timeout=ATTEMPT,
+            retry_policy=PATIENT,
+            summary="what the next life must know",
+        )
+
+    async def ring(self, moment: datetime, words: str) -> None:
+        await super().ring(moment, words)
+        self.stale = True
+
+    def take_in(self, now: datetime) -> None:
+        told, self.inbox = self.inbox, []
+        for raw in told:
+            try:
+                fact: MemberFact = read_fact(raw, MEMBER_FACTS)
+            except ValueError as error:
+                self.state = note_unreadable(self.state, str(error), now)
+                continue
+            self.state, _ = record(self.state, fact, now)
+
+    def agenda_at(self, now: datetime) -> Agenda:
+        coming = tuple(one for one in self.foreseen if one.due > now)
+        return replace(member_agenda(self.state, now), foreseen=coming)
+
+    def delivery(self, notice: Notice) -> Delivery[MemberContent]:
+        content = member_content(self.state)
+        return Delivery(notice, content, self.merchant_id, workflow.info().workflow_id)
+
+    def settled(self, done: Done) -> MemberState:
+        return settle(self.state, done)
+
+    @property
+    def question(self) -> Look:
+        return Look(self.merchant_id, self.state.member_id, workflow.now())
