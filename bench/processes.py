@@ -77,13 +77,16 @@ class WorkerProcess:
 
 @dataclass
 class NoOpChannel:
-    """A provider that takes everything at once and notes the moment."""
+    """A provider that takes everything and notes the moment: at once, or after so many `seconds`."""
 
     handed: HandOvers
+    seconds: float = 0
     provider: str = "noop"
     abilities: Abilities = field(default_factory=Abilities)
 
     async def send(self, message: Message) -> Receipt:  # noqa: ARG002  (what it says is no matter here)
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
         await self.handed.hand_over()
         return Receipt(self.provider)
 
@@ -111,11 +114,17 @@ async def embedded_server(folder: Path) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def worker_process(side: Side, address: str, settings: Settings) -> AsyncIterator[WorkerProcess]:
-    """A worker of one side, ready when the block begins and gone at its end."""
+async def worker_process(
+    side: Side, address: str, settings: Settings, provider_seconds: float = 0
+) -> AsyncIterator[WorkerProcess]:
+    """A worker of one side, ready when the block begins and gone at its end.
+
+    `provider_seconds`: so long the provider of Carillon's takes for each message.
+    """
     spawning = multiprocessing.get_context("spawn")
     ours, theirs = spawning.Pipe()
-    process = spawning.Process(target=_work, args=(theirs, side, address, settings), daemon=True)
+    arguments = (theirs, side, address, settings, provider_seconds)
+    process = spawning.Process(target=_work, args=arguments, daemon=True)
     process.start()
     theirs.close()
     try:
@@ -128,18 +137,18 @@ async def worker_process(side: Side, address: str, settings: Settings) -> AsyncI
             process.kill()
 
 
-def _work(pipe: Connection, side: Side, address: str, settings: Settings) -> None:
-    asyncio.run(_working(pipe, side, address, settings))
+def _work(pipe: Connection, side: Side, address: str, settings: Settings, seconds: float) -> None:
+    asyncio.run(_working(pipe, side, address, settings, seconds))
 
 
-async def _working(pipe: Connection, side: Side, address: str, settings: Settings) -> None:
+async def _working(pipe: Connection, side: Side, address: str, settings: Settings, seconds: float) -> None:
     handed = HandOvers()
     client = await connect(target_host=address)
     collect_seldom()
     async with (
         _bare_worker(client, settings, handed)
         if side is Side.BARE
-        else running_worker(client, settings, extra_channels={"smtp": NoOpChannel(handed)})
+        else running_worker(client, settings, extra_channels={"smtp": NoOpChannel(handed, seconds)})
     ):
         pipe.send("ready")
         try:

@@ -1,0 +1,94 @@
+"""What came of the members of a page, counted: each once, by the best of its channels."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from activities.attempt import Later
+from models.agenda import Status
+from models.wave_state import Counts, PageDone
+
+BEST_FIRST = (
+    Status.SENT, Status.UNCERTAIN, Status.MISSED, Status.FAILED, Status.REFUSED, Status.LAPSED,
+)  # fmt: skip
+NOT_REACHED = "there was no time left for it in this go"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of one message; `rule` is the check that held it, where one did."""
+
+    status: Status
+    at: datetime
+    rule: str = ""
+
+
+@dataclass
+class Tally:
+    """Counts the members of one go at a page; those settled up to `since` were counted before."""
+
+    since: datetime | None
+    selected: int = 0
+    waiting: int = 0
+    again: datetime | None = None
+    failing: bool = False
+    statuses: Counter[Status] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    messages: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def wait(self, later: Sequence[Later], now: datetime) -> None:
+        """A member by whose channels something is still to come."""
+        self.selected += 1
+        self.waiting += 1
+        self.reasons[later[0].reason] += 1
+        for one in later:
+            if one.wait is None:
+                self.failing = True
+            elif self.again is None or now + one.wait < self.again:
+                self.again = now + one.wait
+
+    def leave(self, members: int) -> None:
+        """Members that this go does not come to."""
+        self.selected += members
+        self.waiting += members
+        self.failing = True
+        self.reasons[NOT_REACHED] += members
+
+    def settle(self, outcomes: Mapping[str, Settled]) -> None:
+        """A member of whom everything is settled, by channel."""
+        self.selected += 1
+        if not outcomes or (self.since and max(one.at for one in outcomes.values()) <= self.since):
+            return
+        found = [one.status for one in outcomes.values()]
+        best = next(status for status in BEST_FIRST if status in found)
+        if best is Status.REFUSED:
+            rule = next(one.rule for one in outcomes.values() if one.status is best)
+            self.skipped[rule or "refused"] += 1
+        else:
+            self.statuses[best] += 1
+        self.messages += found.count(Status.SENT)
+
+    def done(self, now: datetime, *, stopped: bool) -> PageDone:
+        """What this go brought. `stopped`: it was told to leave off."""
+        counts = Counts(
+            sent=self.statuses[Status.SENT],
+            failed=self.statuses[Status.FAILED],
+            missed=self.statuses[Status.MISSED],
+            uncertain=self.statuses[Status.UNCERTAIN],
+            lapsed=self.statuses[Status.LAPSED],
+            skipped=dict(self.skipped),
+            messages=self.messages,
+        )
+        stopped = stopped and self.failing
+        return PageDone(
+            at=now,
+            selected=self.selected,
+            counts=counts,
+            waiting=self.waiting,
+            again=self.again,
+            failing=self.failing and not stopped,
+            stopped=stopped,
+            reasons=dict(self.reasons),
+        )

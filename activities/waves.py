@@ -1,0 +1,245 @@
+"""The activities of a wave: its audience is cut into pages, each page delivered, what is left settled."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.attempt import Answer, Attempt, Item, Later, this_attempt
+from activities.audience import Chosen, Selection
+from activities.audiences import SELECTIONS
+from activities.database import reading
+from activities.merchants import Merchants, UnknownMerchantError
+from activities.message_log import MessageLog
+from activities.pipeline import Pipeline
+from activities.wave_rows import closings_of, key_of, read_on_the_way, read_settled
+from activities.wave_tally import Settled, Tally
+from models.agenda import Delivery, Notice, Status
+from models.merchant import Merchant
+from models.notices import CATALOGUE
+from models.wave import Wave
+from models.wave_state import CloseWave, Cut, CutOrder, PageDone, PageOrder
+
+PAGE = timedelta(minutes=4)
+"""One go at a page. Nothing leaves in its last minute: it is over before the next one begins."""
+LATEST, LAST_WORD = PAGE - timedelta(seconds=60), PAGE - timedelta(seconds=10)
+BEAT = timedelta(seconds=5)
+"""So often a page gives a sign, or four times in the time that it may give none."""
+
+
+@dataclass
+class Hand:
+    """One go at a page: whether it is to leave off, and how far it is: so many members of so many."""
+
+    stopped: bool = False
+    position: tuple[int, int] = (0, 0)
+
+
+class Waves:
+    """The activities of waves, with what they need."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        merchants: Merchants,
+        pipeline: Pipeline,
+        log: MessageLog,
+        selections: Mapping[str, Selection] = SELECTIONS,
+    ) -> None:
+        self._engine = engine
+        self._merchants = merchants
+        self._pipeline = pipeline
+        self._log = log
+        self._selections = selections
+
+    @activity.defn(name="cut_wave")
+    async def cut(self, order: CutOrder) -> Cut:
+        """Where the next pages of the audience end, by the ids of its members."""
+        wave, options = order.wave, order.options
+        merchant = await self._merchant(wave)
+        size, most = options.page_size, options.page_size * options.cut_ahead
+        ids, member_id = self._who(wave, merchant, activity.info().started_time)
+        async with reading(self._engine) as connection:
+            query = ids.where(member_id > order.after).order_by(member_id).limit(most)
+            found = list((await connection.execute(query)).scalars())
+        ends = found[size - 1 :: size]
+        if len(found) % size:
+            ends.append(found[-1])
+        return Cut(tuple(ends), last=len(found) < most, zone=merchant.zone)
+
+    @activity.defn
+    async def deliver_page(self, order: PageOrder) -> PageDone:
+        """Send to every member of a page what is not settled yet. Safe to run again, and after a crash.
+
+        Told to stop, by the wave or because the worker ends, it comes to the end of the group in hand and
+        says what it did.
+        """
+        hand = Hand()
+        attempt = replace(
+            this_attempt(),
+            latest=LATEST,
+            last_word=LAST_WORD,
+            stopped=lambda: hand.stopped or activity.is_worker_shutdown(),
+        )
+        work = asyncio.create_task(self._deliver(order, attempt, hand))
+        async with _beating(hand, timedelta(seconds=order.options.heartbeat_seconds)):
+            while True:
+                try:
+                    return await asyncio.shield(work)
+                except asyncio.CancelledError:
+                    if work.done():
+                        raise
+                    hand.stopped = True
+
+    @activity.defn(name="close_wave")
+    async def close(self, order: CloseWave) -> int:
+        """Settle what is on the way and will not be sent; answers how many messages that were."""
+        wave, now = order.wave, activity.info().started_time
+        merchant = await self._merchant(wave)
+        why = "the wave was cancelled" if order.everybody else "the member is not in its audience any more"
+        closed, last = 0, 0
+        while True:
+            async with reading(self._engine) as connection:
+                messages = await read_on_the_way(connection, wave, after=last)
+                still = set[str]()
+                if messages and not order.everybody:
+                    within = [one.member_id for one in messages]
+                    ids, member_id = self._who(wave, merchant, now)
+                    still = set((await connection.execute(ids.where(member_id.in_(within)))).scalars())
+            if not messages:
+                return closed
+            gone = [one for one in messages if one.member_id not in still]
+            await self._log.close(closings_of(wave, gone, why, now))
+            closed, last = closed + len(gone), messages[-1].id
+            activity.heartbeat(closed)
+
+    async def _deliver(self, order: PageOrder, attempt: Attempt, hand: Hand) -> PageDone:
+        """All of a page, so many members at a time: since it was cut more may have come to be on it."""
+        wave, page, size = order.wave, order.page, order.options.page_size
+        merchant = await self._merchant(wave)
+        ids, member_id = self._who(wave, merchant, attempt.now)
+        within = ids.where(member_id > page.after, member_id <= page.until).order_by(member_id)
+        async with reading(self._engine) as connection:
+            members = list((await connection.execute(within)).scalars())
+        tally = Tally(page.counted_to)
+        for start in range(0, len(members), size):
+            hand.position = start, len(members)
+            if attempt.stopped() or attempt.elapsed() > attempt.latest:
+                tally.leave(len(members) - start)
+                break
+            await self._send(members[start : start + size], wave, merchant, attempt, tally)
+        return tally.done(attempt.now, stopped=attempt.stopped())
+
+    async def _send(
+        self, members: Sequence[str], wave: Wave, merchant: Merchant, attempt: Attempt, tally: Tally
+    ) -> None:
+        """Send to some members what is not settled yet, and count them."""
+        channels = {channel for channel in wave.channels if channel in merchant.channels}
+        async with reading(self._engine) as connection:
+            settled = await read_settled(connection, wave, members)
+            # Who is settled by every channel there is needs no second look.
+            rest = [one for one in members if not channels or not channels <= settled.get(one, {}).keys()]
+            selection = self._selection(wave)
+            chosen = await selection.read(connection, wave, merchant, rest, attempt.now) if rest else []
+        items = [
+            item
+            for one in chosen
+            for item in _items(one, wave, merchant)
+            if item.channel not in settled.get(one.content.member_id, {})
+        ]
+        later = _noted(settled, items, await self._pipeline.send(items, attempt))
+        refused = [member_id for member_id, by in settled.items() if _ruled_out(by)]
+        async with reading(self._engine) as connection:
+            settled |= await read_settled(connection, wave, refused)
+        now = attempt.now
+        for member_id in sorted({*settled, *later}):
+            if member_id in later:
+                tally.wait(later[member_id], now)
+            else:
+                tally.settle(settled[member_id])
+
+    async def _merchant(self, wave: Wave) -> Merchant:
+        """The merchant, or a failure that another attempt may mend once it is applied."""
+        try:
+            return await self._merchants.get(wave.merchant_id)
+        except UnknownMerchantError as error:
+            raise ApplicationError(str(error), type="UnknownMerchant") from None
+
+    def _selection(self, wave: Wave) -> Selection:
+        name = wave.audience.name
+        if name not in self._selections:
+            # A worker of a newer version knows it: the wave waits for one.
+            known = ", ".join(sorted(self._selections))
+            raise ApplicationError(f"no audience {name!r}; there is: {known}", type="UnknownAudience")
+        return self._selections[name]
+
+    def _who(self, wave: Wave, merchant: Merchant, now: datetime) -> tuple[Select[Any], Any]:
+        """The ids of the audience, and the column that they are in."""
+        found = self._selection(wave).who(wave, merchant, now).subquery()
+        (member_id,) = found.c
+        return select(member_id), member_id
+
+
+def _items(chosen: Chosen, wave: Wave, merchant: Merchant) -> list[Item]:
+    """A notice by every channel that the wave, the merchant and the member have.
+
+    Where there is none it is proposed by the first channel all the same: the gate refuses it, and the
+    history says why.
+    """
+    person, on = chosen.person, merchant.channels
+    usable = tuple(one for one in wave.channels if one in on and person.address(one))
+    channels = usable or wave.channels[:1]
+    notice = Notice(
+        key=key_of(wave, chosen.content.member_id),
+        kind=wave.kind,
+        role=CATALOGUE[wave.kind].role,
+        recipient=person,
+        channels=channels,
+        due=wave.due,
+        not_after=min(wave.not_after, chosen.not_after or wave.not_after),
+    )
+    delivery = Delivery(notice, chosen.content, wave.merchant_id, wave.lifecycle)
+    return [Item(delivery, channel, merchant) for channel in channels]
+
+
+def _noted(
+    settled: dict[str, dict[str, Settled]], items: Sequence[Item], answers: Sequence[Sequence[Answer]]
+) -> dict[str, list[Later]]:
+    """Write the answers to what is settled; by member what is still to come."""
+    later: dict[str, list[Later]] = {}
+    for item, links in zip(items, answers, strict=True):
+        member_id = item.delivery.content.member_id
+        for answer in links:
+            if isinstance(answer, Later):
+                later.setdefault(member_id, []).append(answer)
+            else:
+                settled.setdefault(member_id, {})[answer.channel] = Settled(answer.status, answer.at)
+    return later
+
+
+def _ruled_out(outcomes: Mapping[str, Settled]) -> bool:
+    """Whether the rule that held a message is still to be looked up."""
+    return any(one.status is Status.REFUSED and not one.rule for one in outcomes.values())
+
+
+@asynccontextmanager
+async def _beating(hand: Hand, patience: timedelta) -> AsyncIterator[None]:
+    """Give signs of life."""
+    task = asyncio.create_task(_beat(hand, min(BEAT, patience / 4)))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _beat(hand: Hand, every: timedelta) -> None:
+    while True:
+        activity.heartbeat(*hand.position)
+        await asyncio.sleep(every.total_seconds())

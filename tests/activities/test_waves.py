@@ -1,0 +1,260 @@
+"""One page of a wave, and the deaths that it may meet, on both databases."""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import httpx
+import pytest
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.database import writing
+from activities.handing_over import HandingOver
+from activities.members import MEMBERS
+from activities.merchants import Merchants
+from activities.message_log import MessageLog
+from activities.message_rows import Asked, Claim, Left
+from activities.pipeline import Pipeline
+from activities.rates import Rates
+from activities.rendering import Renderer
+from activities.standing import Standings
+from activities.waves import Waves
+from channels.base import DeliveryError, Message
+from channels.registry import Channels
+from models.policy import ClassPolicy, ConsentRule, GatePolicy
+from models.wave import Audience, Wave
+from models.wave_state import CloseWave, Counts, Cut, CutOrder, Page, PageDone, PageOrder, WaveOptions
+from tests.waves import EVERYBODY, HAND, Counting, Everybody, address, enrol, members, wave
+from tests.world import MERCHANT
+
+NOW = datetime(2026, 3, 10, 4, tzinfo=UTC)
+SHOP = replace(MERCHANT, gate=GatePolicy(loyalty=ClassPolicy(ConsentRule.OPT_OUT)))
+"""Its members may be written to at any hour, and often."""
+MANY = HAND + 30
+WHOLE = Page("", "m99999")
+
+
+class Death(BaseException):
+    """The worker is no more."""
+
+
+class MortalLog(MessageLog):
+    """The message log, at one of whose doors an attempt dies: nothing is written after that."""
+
+    def __init__(self, engine: AsyncEngine, door: str = "", passes: int = 0) -> None:
+        super().__init__(engine)
+        self.door, self.dead, self._passes = door, False, itertools.count(-passes)
+
+    async def claim(self, asked: Sequence[Asked]) -> list[Claim]:
+        self._reach("before the claim")
+        claims = await super().claim(asked)
+        self._reach("after the claim")
+        return claims
+
+    async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
+        self._reach("before the mark")
+        marked = await super().hand_over(claims)
+        self._reach("after the mark")
+        return marked
+
+    async def leave(self, left: Sequence[Left]) -> None:
+        self._reach("before settling")
+        await super().leave(left)
+        self._reach("after settling")
+
+    def _reach(self, door: str) -> None:
+        if self.dead or (door == self.door and next(self._passes) == 0):
+            self.dead = True
+            raise Death
+
+
+def waves(engine: AsyncEngine, provider: Counting, log: MessageLog | None = None) -> Waves:
+    """The activities, with the whole pipeline behind them."""
+    log = log or MessageLog(engine)
+    channels = Channels({}, cast(httpx.AsyncClient, None), extra={"smtp": provider})
+    pipeline = Pipeline(log, Standings(engine), RENDERER, HandingOver(log, channels, Rates(engine)))
+    return Waves(engine, Merchants(engine), pipeline, log, {EVERYBODY: Everybody()})
+
+
+RENDERER = Renderer()
+
+
+def attempt(number: int = 1, at: datetime = NOW) -> ActivityEnvironment:
+    """An attempt at an activity, at that moment of the wave's clock."""
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=number, started_time=at)
+    return environment
+
+
+async def deliver(
+    the: Waves, made: Wave, number: int = 1, page: Page = WHOLE, at: datetime = NOW
+) -> PageDone:
+    order = PageOrder(made, page, WaveOptions(page_size=MANY))
+    return await attempt(number, at).run(the.deliver_page, order)
+
+
+def greeting(**changes: Any) -> Wave:
+    return wave(**{"due": NOW, "not_after": NOW + timedelta(days=1), **changes})
+
+
+@pytest.fixture
+async def shop(engine: AsyncEngine) -> AsyncEngine:
+    """A database with the merchant and a page of its members."""
+    await Merchants(engine).apply(SHOP, NOW)
+    await enrol(engine, members(MANY))
+    return engine
+
+
+async def statuses(engine: AsyncEngine, made: Wave) -> dict[str, str]:
+    """What the log says of each address."""
+    rows = await MessageLog(engine).messages(lifecycle=made.lifecycle, limit=1000)
+    return {row["address"]: row["status"] for row in rows}
+
+
+DOORS = [
+    ("before the claim", 0, 0),
+    ("after the claim", 0, 0),
+    ("before the mark", 0, 0),
+    ("before the mark", 2, HAND),
+    ("after the mark", 0, HAND),
+    ("after the mark", 2, HAND),
+    ("before settling", 0, HAND),
+    ("before settling", 2, HAND),
+    ("after settling", 0, HAND),
+    ("after settling", 2, 0),
+]
+"""Where it dies, after so many passes of a group, and how many messages that may leave in doubt."""
+
+
+async def test_a_page_whose_worker_dies_is_done_by_the_next_and_nobody_is_told_twice(
+    shop: AsyncEngine,
+) -> None:
+    """Whoever may have been told by the dead one is written down as uncertain, those in hand at the most."""
+    for number, (door, passes, doubt) in enumerate(DOORS):
+        provider, made = Counting(), greeting(lifecycle=f"task:lumi:{number}")
+        with pytest.raises(Death):
+            await deliver(waves(shop, provider, MortalLog(shop, door, passes)), made)
+        done = await deliver(waves(shop, provider), made, 2)
+        told = await statuses(shop, made)
+        assert Counter(told.values()) == Counter(sent=done.counts.sent, uncertain=done.counts.uncertain)
+        assert (done.selected, done.waiting, done.counts.members) == (MANY, 0, MANY)
+        assert done.counts.uncertain <= doubt, door
+        assert max(provider.taken.values()) == 1, door
+        assert {one for one, status in told.items() if status == "sent"} <= provider.taken.keys(), door
+
+
+async def test_an_attempt_that_was_given_up_and_lives_sends_nothing_any_more(shop: AsyncEngine) -> None:
+    """It is cut off before it marks its last group; the next attempt has taken that over."""
+    provider, made = Counting(), greeting()
+    cut_off, back = asyncio.Event(), asyncio.Event()
+
+    class Slow(MessageLog):
+        async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
+            if provider.asked >= HAND:
+                cut_off.set()
+                await back.wait()
+            return await super().hand_over(claims)
+
+    old = asyncio.create_task(deliver(waves(shop, provider, Slow(shop)), made))
+    await cut_off.wait()
+    done = await deliver(waves(shop, provider), made, 2)
+    assert done.counts == Counts(sent=MANY, messages=MANY)
+    back.set()
+    await old
+    assert provider.taken == Counter({address(number): 1 for number in range(MANY)})
+    assert set((await statuses(shop, made)).values()) == {"sent"}
+
+
+async def test_what_an_attempt_that_was_given_up_is_handing_over_goes_once(shop: AsyncEngine) -> None:
+    """The next one cannot know: it calls those uncertain and leaves it alone."""
+    provider, made, back = Counting(), greeting(), asyncio.Event()
+
+    async def slow(_: Message) -> None:
+        await back.wait()
+
+    provider.answer = slow
+    old = asyncio.create_task(deliver(waves(shop, provider), made))
+    await provider.busy(HAND)
+    provider.answer = None
+    done = await deliver(waves(shop, provider), made, 2)
+    assert done.counts == Counts(sent=MANY - HAND, messages=MANY - HAND, uncertain=HAND)
+    back.set()
+    await old
+    assert provider.taken == Counter({address(number): 1 for number in range(MANY)})
+
+
+async def test_a_page_taken_again_counts_only_what_is_new(shop: AsyncEngine) -> None:
+    """Whoever was settled in the first go is counted there, and neither read nor sent again."""
+    provider, made = Counting(), greeting()
+
+    async def busy(message: Message) -> None:
+        if message.to < address(20):
+            raise DeliveryError("busy", retry_after=timedelta(minutes=7))
+
+    provider.answer = busy
+    first = await deliver(waves(shop, provider), made)
+    assert (first.counts, first.waiting) == (Counts(sent=MANY - 20, messages=MANY - 20), 20)
+    assert first.again is not None
+    assert timedelta(minutes=7) <= first.again - NOW < timedelta(minutes=8)
+    assert (first.reasons, first.failing) == ({"busy": 20}, False)
+    provider.answer, provider.asked = None, 0
+    page = replace(WHOLE, counted_to=first.at)
+    second = await deliver(waves(shop, provider), made, page=page, at=first.again)
+    assert (second.counts, second.waiting) == (Counts(sent=20, messages=20), 0)
+    assert provider.asked == 20
+
+
+async def test_pages_meet_without_a_gap_or_an_overlap(shop: AsyncEngine) -> None:
+    """The last one is as long as it is; where pages come out even, one more look finds nobody."""
+    the, made = waves(shop, Counting()), greeting()
+    options = WaveOptions(page_size=50, cut_ahead=2)
+    first: Cut = await attempt().run(the.cut, CutOrder(made, "", options))
+    second: Cut = await attempt().run(the.cut, CutOrder(made, first.untils[-1], options))
+    assert first == Cut(("m00049", "m00099"), last=False, zone=SHOP.zone)
+    assert second == Cut((f"m{MANY - 1:05}",), last=True, zone=SHOP.zone)
+    even = replace(options, page_size=MANY // 2)
+    whole: Cut = await attempt().run(the.cut, CutOrder(made, "", even))
+    empty: Cut = await attempt().run(the.cut, CutOrder(made, whole.untils[-1], even))
+    assert (len(whole.untils), whole.untils[-1], whole.last) == (2, f"m{MANY - 1:05}", False)
+    assert (empty.untils, empty.last) == ((), True)
+
+
+async def test_closing_leaves_those_alone_who_are_in_the_audience_still(shop: AsyncEngine) -> None:
+    """And messages of another moment; a cancelled wave settles all of its own."""
+    provider = Counting()
+
+    async def busy(_: Message) -> None:
+        raise DeliveryError("busy")
+
+    provider.answer = busy
+    the, mine, other = waves(shop, provider), greeting(), greeting(subject="todax")
+    for made in (mine, other):
+        assert (await deliver(the, made)).waiting == MANY
+    async with writing(shop) as connection:
+        await connection.execute(delete(MEMBERS).where(MEMBERS.c.member_id < "m00030"))
+    assert await attempt().run(the.close, CloseWave(mine)) == 30
+    assert await attempt().run(the.close, CloseWave(mine, everybody=True)) == MANY - 30
+    rows = Counter(
+        (row["notice_key"].split("/")[2], row["status"])
+        for row in await MessageLog(shop).messages(limit=1000)
+    )
+    assert rows == {("today", "lapsed"): MANY, ("todax", "waiting"): MANY}
+
+
+async def test_an_audience_or_a_merchant_that_is_not_known_yet_is_waited_for(shop: AsyncEngine) -> None:
+    """The failure names it, and another attempt may find it."""
+    the = waves(shop, Counting())
+    for made, word in (
+        (greeting(audience=Audience("nobody")), "'nobody'; there is: everybody"),
+        (greeting(merchant_id="lost"), "merchant 'lost' is not known"),
+    ):
+        with pytest.raises(ApplicationError, match=word) as failure:
+            await attempt().run(the.cut, CutOrder(made))
+        assert not failure.value.non_retryable
