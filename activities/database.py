@@ -15,6 +15,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 BUSY_SECONDS = 30
+PLANNING = {"plan_cache_mode": "force_custom_plan"}
+"""A plan that is made once knows no values: a list of 500 ids is then compared one by one with every row of a
+table that was just filled (half a second a query instead of two milliseconds)."""
 
 
 def open_database(url: str) -> AsyncEngine:
@@ -23,7 +26,9 @@ def open_database(url: str) -> AsyncEngine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(str(parsed.set(drivername="sqlite+aiosqlite")))
     parsed = parsed.set(drivername="postgresql+asyncpg")
-    return create_async_engine(parsed, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    return create_async_engine(
+        parsed, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args={"server_settings": PLANNING}
+    )
 
 
 @asynccontextmanager

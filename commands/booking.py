@@ -58,7 +58,7 @@ def tell(
 ) -> None:
     """Tell what happened, or ask for a change: a request is answered with the new agenda."""
     with err().status(f"Telling {fact}"):
-        asyncio.run(_tell(Reach(data_dir, address, namespace), lifecycle_id(id_), fact, _object(data)))
+        asyncio.run(_tell(Reach(data_dir, address, namespace), lifecycle_id(id_), fact, as_object(data)))
 
 
 async def _start(reach: Reach, file: Path, *, today: bool) -> None:
@@ -120,7 +120,8 @@ async def settled_agenda(carillon: Carillon, lifecycle: str) -> Agenda:
         await asyncio.sleep(0.1)
 
 
-def _object(text: str) -> Mapping[str, Any]:
+def as_object(text: str) -> Mapping[str, Any]:
+    """What `--data` says; a Mistake where that is no JSON object."""
     try:
         data = json.loads(text)
     except ValueError as error:

@@ -7,6 +7,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.coupons import CouponError
+from activities.member_life import UnknownMemberError
 from activities.merchants import UnknownMerchantError
 from client import EndedError, RefusedError, UnansweredError, UnknownLifecycleError
 from intake import InputError
@@ -24,6 +26,8 @@ MISTAKES = (
     EndedError,
     RefusedError,
     UnknownMerchantError,
+    UnknownMemberError,
+    CouponError,
     SettingsError,
     TimeError,
     TakenError,

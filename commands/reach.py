@@ -36,7 +36,9 @@ Address = Annotated[
 ]
 Namespace = Annotated[str | None, typer.Option(help="Temporal's namespace.  [default: TEMPORAL_NAMESPACE]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Lifecycle = Annotated[str, typer.Argument(help="booking:MERCHANT:ID", metavar="ID")]
+Lifecycle = Annotated[
+    str, typer.Argument(help="booking:MERCHANT:ID, member:MERCHANT:ID or coupon:MERCHANT:ID", metavar="ID")
+]
 VAR = Path("var")
 
 
@@ -134,5 +136,5 @@ def lifecycle_id(given: str) -> str:
     if slash:
         return booking_workflow_id(merchant_id, booking_id)
     if given.count(":") != 2:
-        raise Mistake(f"{given!r} is no lifecycle: write it as booking:MERCHANT:ID")
+        raise Mistake(f"{given!r} is no lifecycle: write it as booking:MERCHANT:ID or member:MERCHANT:ID")
     return given

@@ -8,7 +8,7 @@ one reading finds all there is to mend.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from datetime import datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from functools import cache
@@ -45,6 +45,7 @@ PARSERS: Mapping[type, Callable[[Any], Any]] = {
     bool: values.truth,
     Decimal: values.number,
     datetime: values.instant,
+    date: values.day,
     time: values.wall_time,
 }
 

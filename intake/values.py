@@ -28,6 +28,7 @@ EXAMPLES: Mapping[Any, str] = {
     bool: "true or false",
     Decimal: "a number such as 1200 or 80.50",
     datetime: "an instant such as 2027-03-01T10:00:00+08:00",
+    date: "a day such as 2027-03-01",
     time: "a time of day such as 10:00",
 }
 
@@ -84,6 +85,19 @@ def instant(data: Any) -> datetime:
     if data.year not in YEARS:
         raise Wrong("is of another age", f"write a year from {YEARS[0]} to {YEARS[-1]}")
     return data.astimezone(UTC)
+
+
+def day(data: Any) -> date:
+    """A day of the calendar, without a time."""
+    try:
+        found = date.fromisoformat(data) if isinstance(data, str) else data
+    except ValueError:
+        found = None
+    if not isinstance(found, date) or isinstance(found, datetime):
+        raise Wrong("is no day", "write it as 2027-03-01")
+    if found.year not in YEARS:
+        raise Wrong("is of another age", f"write a year from {YEARS[0]} to {YEARS[-1]}")
+    return found
 
 
 def wall_time(data: Any) -> time:

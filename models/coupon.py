@@ -1,7 +1,7 @@
 """A coupon drop: one coupon with one issue date and one last day, in the hands of one or a million."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 
@@ -33,8 +33,10 @@ class CouponDrop:
 
 @dataclass(frozen=True)
 class HeldCoupon:
-    """One member's coupon of a drop."""
+    """One member's coupon of a drop. With its drop revoked it is revoked too, unless it was redeemed."""
 
     drop: CouponDrop
     code: str
     state: CouponState = CouponState.ISSUED
+    added_at: datetime | None = None
+    member_id: str = ""

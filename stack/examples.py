@@ -53,8 +53,9 @@ async def _start(carillon: Carillon, example: Example) -> str:
 
 def read_examples(folder: Path, now: datetime) -> list[Example]:
     """The examples of a folder, moved so that they were ordered today."""
-    merchants = {merchant.id: merchant for merchant in map(read_merchant, sorted(folder.glob("*.toml")))}
     files = [file for file in sorted(folder.glob("*.json")) if not file.name.endswith(FACTS)]
+    named = sorted({merchant_named(file) for file in files})
+    merchants = {name: read_merchant(folder / f"{name}.toml") for name in named}
     return [_example(file, merchants[merchant_named(file)], now) for file in files]
 
 

@@ -34,6 +34,7 @@ def upgrade() -> None:
         _day("usable_to"),
         _text("branch_id", 64),
         _moment("updated_at"),
+        _moment("revoked_at", nullable=True),
     )
     op.create_table(
         "coupons",
@@ -47,7 +48,7 @@ def upgrade() -> None:
         _text("event_id", 200),
     )
     op.create_index("ix_coupons_member", "coupons", ["merchant_id", "member_id"])
-    op.create_index("ix_coupons_code", "coupons", ["merchant_id", "code"])
+    op.create_index("ix_coupons_code", "coupons", ["merchant_id", "code"], unique=True)
 
 
 def downgrade() -> None:

@@ -6,7 +6,7 @@ from sqlmodel import Field, Index, SQLModel
 
 
 class CouponDropRow(SQLModel, table=True):
-    """One drop, as it stands now: its last day may be moved."""
+    """One drop, as it stands now: its last day may be moved. Revoked, it takes all that is not redeemed."""
 
     __tablename__ = "coupon_drops"
 
@@ -18,6 +18,7 @@ class CouponDropRow(SQLModel, table=True):
     usable_to: date
     branch_id: str = Field(default="", max_length=64)
     updated_at: datetime
+    revoked_at: datetime | None = None
 
 
 class CouponRow(SQLModel, table=True):
@@ -26,7 +27,7 @@ class CouponRow(SQLModel, table=True):
     __tablename__ = "coupons"
     __table_args__ = (
         Index("ix_coupons_member", "merchant_id", "member_id"),
-        Index("ix_coupons_code", "merchant_id", "code"),
+        Index("ix_coupons_code", "merchant_id", "code", unique=True),
     )
 
     merchant_id: str = Field(primary_key=True, max_length=64)

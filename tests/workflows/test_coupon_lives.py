@@ -1,0 +1,312 @@
+"""Whole lives of coupon drops on the real server, with time skipped and every message read from the log."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+
+from activities.coupon_holders import Holder
+from activities.coupons import CouponError, Coupons, held_by
+from activities.database import reading
+from activities.members import Members
+from activities.merchants import Merchants
+from activities.message_log import MessageLog
+from client import EndedError, RefusedError
+from models.agenda import Agenda, Reason, Report
+from models.coupon import CouponDrop
+from models.drop_state import DropStage, ExtendDrop, HoldersAdded, RevokeDrop
+from models.ids import coupon_workflow_id, wave_workflow_id
+from models.member import Member
+from models.policy import ClassPolicy, GatePolicy
+from temporal_server import dynamic_config_arguments, server_program
+from tests.requirements import requirement
+from tests.world import MERCHANT, World, a_world, eventually, now
+from workflows.lifecycle import SEARCH_ATTRIBUTES
+from workflows.wave import WaveWorkflow
+
+FREE = GatePolicy(loyalty=ClassPolicy())
+"""Nobody is asked and no hour is quiet: these tests are about the calendar."""
+SHOP = replace(MERCHANT, gate=FREE, locale="en")
+ZONE = ZoneInfo(SHOP.zone)
+TODAY = now().astimezone(ZONE).date()
+SECOND = timedelta(seconds=1)
+NAMES = ("ada", "bo", "cy")
+ISSUED, EXPIRING = "coupon_issued", "coupon_expiring"
+
+
+@pytest.fixture
+async def world(temporal: Client, tmp_path: Path) -> AsyncIterator[World]:
+    async with a_world(temporal, tmp_path, merchant=SHOP) as made, made.worker():
+        await Members(made.engine).upsert([a_member(name) for name in (*NAMES, "di", "ed")], now())
+        yield made
+
+
+def a_member(name: str) -> Member:
+    number = 900_000_000 + sum(ord(letter) << 8 * place for place, letter in enumerate(name)) % 10**8
+    return Member(SHOP.id, name, name.title(), now(), phone=f"+886{number}")
+
+
+def day(number: int) -> date:
+    """So many days from today, by the shop's calendar."""
+    return TODAY + timedelta(days=number)
+
+
+def clock(number: int, hour: int = 15, minute: int = 0) -> datetime:
+    """What the shop's clock shows then, by ZoneInfo alone."""
+    return datetime.combine(day(number), time(hour, minute), ZONE).astimezone(UTC)
+
+
+def a_drop(issue: int, first: int, last: int) -> CouponDrop:
+    return CouponDrop(SHOP.id, f"d-{uuid4().hex[:6]}", "Spring coupon", day(issue), day(first), day(last))
+
+
+async def begun(world: World, drop: CouponDrop, *names: str) -> str:
+    """A drop at work, with its first holders."""
+    await Coupons(world.engine).keep(drop, now())
+    if names:
+        await Coupons(world.engine).add(drop, map(Holder, names), now())
+    lifecycle = (await world.carillon.start_coupon(drop)).lifecycle
+    await world.until(lifecycle, lambda agenda: agenda.stage != DropStage.WAITING)
+    return lifecycle
+
+
+async def given(world: World, drop: CouponDrop, *names: str) -> None:
+    """More holders, by the clock of the drop."""
+    lifecycle = coupon_workflow_id(drop.merchant_id, drop.drop_id)
+    added = await Coupons(world.engine).add(drop, map(Holder, names), await world.clock(lifecycle))
+    assert added.new == len(names)
+    assert added.since is not None
+    await world.carillon.tell(lifecycle, HoldersAdded(event_id=uuid4().hex, since=added.since, holders=9))
+
+
+async def last_words(world: World, lifecycle: str) -> Report:
+    """Of a drop that ends by itself."""
+    handle = world.client.get_workflow_handle(lifecycle, result_type=Report)
+    return await asyncio.wait_for(handle.result(), 20)
+
+
+async def told(world: World) -> dict[str, list[str]]:
+    """The kinds of notice that each member was sent, in order, as the message log has them."""
+    found: dict[str, list[str]] = {}
+    for row in reversed(await MessageLog(world.engine).messages(limit=1000)):
+        if row["status"] == "sent":
+            found.setdefault(row["recipient"].lower(), []).append(row["kind"])
+    return found
+
+
+async def code_of(world: World, name: str) -> str:
+    async with reading(world.engine) as connection:
+        (held,) = await held_by(connection, SHOP.id, name)
+    return held.code
+
+
+def owed(agenda: Agenda) -> list[tuple[str, datetime]]:
+    return [(notice.kind.value, notice.due) for notice in agenda.owed]
+
+
+@requirement("WACA-37", "WACA-38", "WACA-39")
+async def test_holders_hear_at_15_00_of_the_issue_day_and_seven_days_before_the_last(world: World) -> None:
+    """By SMS alone. Who has redeemed, or whose coupon is revoked, hears no more."""
+    drop = a_drop(2, 3, 20)
+    lifecycle = await begun(world, drop, *NAMES)
+    found = await world.carillon.agenda(lifecycle)
+    assert owed(found) == [(ISSUED, clock(2)), (EXPIRING, clock(13))]
+    assert found.owed[0].recipient.name == "3 holders"
+    await world.forward_to(lifecycle, clock(2) - timedelta(seconds=5))
+    assert await told(world) == {}
+    await world.forward_to(lifecycle, clock(2))
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+    assert await told(world) == {name: [ISSUED] for name in NAMES}
+    assert {sms.form["mobile"] for sms in world.twsms.accepted} == {
+        "0" + a_member(name).phone.removeprefix("+886") for name in NAMES
+    }
+    assert all("Spring coupon" in sms.message for sms in world.twsms.accepted)
+
+    coupons, clock_now = Coupons(world.engine), clock(5)
+    code = await code_of(world, "ada")
+    await coupons.redeem(SHOP.id, code, "till-1", clock_now)
+    await coupons.revoke(drop, "bo", "desk-1", clock_now)
+    await world.forward_to(lifecycle, clock(13))
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
+    assert await told(world) == {"ada": [ISSUED], "bo": [ISSUED], "cy": [ISSUED, EXPIRING]}
+    report = await world.to_the_end(lifecycle)
+    assert (report.stage, report.sent) == (DropStage.OVER, 4)
+
+
+@requirement("WACA-37", "WACA-38")
+async def test_who_is_given_a_coupon_later_hears_of_it_at_once_and_once(world: World) -> None:
+    """Before the moment they wait for it; past the moment that it ends the issued notice says so alone."""
+    drop = a_drop(1, 1, 15)
+    lifecycle = await begun(world, drop)
+    await given(world, drop, "ada")
+    await world.forward_to(lifecycle, clock(1))
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+    assert await told(world) == {"ada": [ISSUED]}
+    await world.forward_to(lifecycle, clock(1, 16))
+    await given(world, drop, "bo")
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
+    await given(world, drop, "cy")
+    waiting = await world.until(lifecycle, lambda agenda: len(agenda.owed) == 2)
+    assert waiting.owed[0].recipient.name.startswith("those added since")
+    await given(world, drop, "di")
+    await world.forward_to(lifecycle, clock(1, 17))
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 3)
+    assert await told(world) == {name: [ISSUED] for name in ("ada", "bo", "cy", "di")}
+    await world.forward_to(lifecycle, clock(8))
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 4)
+    await world.forward_to(lifecycle, clock(9))
+    await given(world, drop, "ed")
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 5)
+    assert await told(world) == {**{n: [ISSUED, EXPIRING] for n in ("ada", "bo", "cy", "di")}, "ed": [ISSUED]}
+    assert (await world.to_the_end(lifecycle)).sent == 9
+
+
+@requirement("WACA-37")
+async def test_a_drop_that_becomes_known_after_its_moment_is_told_of_at_once(world: World) -> None:
+    """And not at all where its last day is over by then."""
+    late, over = await begun(world, a_drop(-2, -2, 3), "ada"), a_drop(-9, -9, -1)
+    done = await world.until(late, lambda agenda: len(agenda.done) == 1)
+    assert done.left_out[0].reason is Reason.SHORT_COUPON
+    assert await told(world) == {"ada": [ISSUED]}
+    lifecycle = (await world.carillon.start_coupon(over)).lifecycle
+    report = await last_words(world, lifecycle)
+    assert report.stage == DropStage.OVER
+    assert "too late to tell" in report.words
+
+
+@requirement("WACA-37")
+async def test_in_quiet_hours_a_later_holder_is_told_when_they_end(world: World) -> None:
+    """At nine on the holder's clock. A drop that is revoked meanwhile is not told of any more."""
+    await Merchants(world.engine).apply(replace(SHOP, gate=GatePolicy()), now())
+    await Members(world.engine).upsert([replace(a_member(name), zone=SHOP.zone) for name in NAMES], now())
+    for drop, revoked in (a_drop(1, 1, 5), False), (a_drop(1, 1, 5), True):
+        lifecycle = await begun(world, drop)
+        await world.forward_to(lifecycle, clock(1, 23))
+        await given(world, drop, "ada" if revoked else "bo")
+        wave = world.handle(wave_workflow_id(SHOP.id, f"coupon.{drop.drop_id}.late-1"))
+        held = await eventually(partial(waiting_at, wave))
+        assert held.astimezone(ZONE).strftime("%H:%M") == "09:00"
+        assert (await world.carillon.agenda(lifecycle)).owed
+        if revoked:
+            request = RevokeDrop(event_id="off")
+            assert (await world.carillon.ask(lifecycle, request)).stage == DropStage.REVOKED
+            assert (await last_words(world, lifecycle)).stage == DropStage.REVOKED
+        else:
+            await world.skipper.fast_forward(wave, clock(2, 9) - await world.clock(wave.id) + SECOND)
+            await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
+            assert (await world.to_the_end(lifecycle)).sent == 1
+    assert await told(world) == {"bo": [ISSUED]}
+    rows = await MessageLog(world.engine).messages(limit=10)
+    assert [row["status"] for row in rows if row["recipient"] == "Ada"] == ["lapsed"]
+
+
+async def waiting_at(wave: WorkflowHandle[Any, Any]) -> datetime | None:
+    """The moment that a wave waits for, once it has found who to send to."""
+    try:
+        found = await wave.query(WaveWorkflow.progress)
+    except RPCError:
+        return None
+    return found.next_moment if found.waiting else None
+
+
+@requirement("WACA-38")
+async def test_a_moved_last_day_moves_the_notice(world: World) -> None:
+    """Before it went: only the new one comes. After: another one names the new day."""
+    drop = a_drop(1, 1, 10)
+    lifecycle = await begun(world, drop, "ada")
+    found = await world.carillon.agenda(lifecycle)
+    assert owed(found)[-1] == (EXPIRING, clock(3))
+    moved = ExtendDrop(event_id="x1", usable_to=day(14))
+    for _ in range(2):
+        assert owed(await world.carillon.ask(lifecycle, moved)) == [(ISSUED, clock(1)), (EXPIRING, clock(7))]
+    await world.forward_to(lifecycle, clock(6))
+    assert await told(world) == {"ada": [ISSUED]}
+    await world.forward_to(lifecycle, clock(7))
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
+    assert f"{day(14):%Y}" in world.twsms.accepted[-1].message
+    found = await world.carillon.ask(lifecycle, ExtendDrop(event_id="x2", usable_to=day(21)))
+    assert owed(found) == [(EXPIRING, clock(14))]
+    await world.forward_to(lifecycle, clock(14))
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 3)
+    assert await told(world) == {"ada": [ISSUED, EXPIRING, EXPIRING]}
+
+    soon = await world.carillon.ask(lifecycle, ExtendDrop(event_id="x3", usable_to=day(18)))
+    assert soon.owed == ()
+    assert [left.reason for left in soon.left_out] == [Reason.KNOWN_TOO_LATE]
+    with pytest.raises(RefusedError, match="is past: write"):
+        await world.carillon.ask(lifecycle, ExtendDrop(event_id="x4", usable_to=day(13)))
+    kept = (await Coupons(world.engine).drop(SHOP.id, drop.drop_id)).drop
+    assert kept.usable_to == day(18)
+    await world.to_the_end(lifecycle)
+    with pytest.raises(EndedError):
+        await world.carillon.ask(lifecycle, ExtendDrop(event_id="x5", usable_to=day(900)))
+
+
+@requirement("WACA-38")
+@pytest.mark.parametrize(("last", "kinds"), [(8, [ISSUED]), (9, [ISSUED, EXPIRING])])
+async def test_a_coupon_usable_for_fewer_than_seven_days_gets_no_notice_that_it_ends(
+    world: World, last: int, kinds: list[str]
+) -> None:
+    """Six days: none. Exactly seven: sent."""
+    lifecycle = await begun(world, a_drop(1, 3, last), "ada")
+    left = (await world.carillon.agenda(lifecycle)).left_out
+    assert [one.reason for one in left] == [Reason.SHORT_COUPON] * (last == 8)
+    assert (await world.to_the_end(lifecycle)).sent == len(kinds)
+    assert await told(world) == {"ada": kinds}
+
+
+@requirement("WACA-38")
+async def test_a_revoked_drop_is_told_of_no_more(world: World) -> None:
+    """Nobody can redeem it or be given it either, and its life is over."""
+    drop = a_drop(1, 1, 20)
+    lifecycle = await begun(world, drop, "ada")
+    await world.forward_to(lifecycle, clock(1))
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+    code = await code_of(world, "ada")
+    found = await world.carillon.ask(lifecycle, RevokeDrop(event_id="off"))
+    assert (found.stage, found.owed) == (DropStage.REVOKED, ())
+    report = await last_words(world, lifecycle)
+    assert (report.stage, report.sent) == (DropStage.REVOKED, 1)
+    with pytest.raises(CouponError, match="was revoked"):
+        await Coupons(world.engine).redeem(SHOP.id, code, "till-1", clock(2))
+    with pytest.raises(CouponError, match="is revoked"):
+        await Coupons(world.engine).add(drop, [Holder("bo")], clock(2))
+    assert not (await world.carillon.start_coupon(drop)).new
+
+
+async def test_a_drop_that_is_told_of_many_holders_goes_on_in_new_runs(tmp_path: Path) -> None:
+    """With all it knows: each holder hears of the coupon once, and once that it ends."""
+    arguments = ["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40"]
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=server_program(),
+        data_converter=pydantic_data_converter,
+        search_attributes=list(SEARCH_ATTRIBUTES),
+        dev_server_log_level="error",
+        dev_server_extra_args=[*dynamic_config_arguments(), *arguments],
+    )
+    names = [f"m{number}" for number in range(12)]
+    async with environment, a_world(environment.client, tmp_path, merchant=SHOP) as world, world.worker():
+        await Members(world.engine).upsert([a_member(name) for name in names], now())
+        drop = a_drop(0, 0, 30)
+        drop = replace(drop, issue_on=day(-1))
+        lifecycle = await begun(world, drop)
+        await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+        first_run = (await world.handle(lifecycle).describe()).run_id
+        for name in names:
+            await given(world, drop, name)
+            await world.skipper.fast_forward(world.handle(lifecycle), timedelta(minutes=6))
+            await world.until(lifecycle, lambda agenda: ISSUED not in dict(owed(agenda)))
+        assert (await world.handle(lifecycle).describe()).run_id != first_run
+        assert (await world.to_the_end(lifecycle)).sent == 2 * len(names)
+        assert await told(world) == {name: [ISSUED, EXPIRING] for name in names}
