@@ -13,12 +13,14 @@ class Input(StrEnum):
     """What can be handed in."""
 
     BOOKING = "booking"
+    COUPON = "coupon"
     FACTS = "facts"
     MERCHANT = "merchant"
+    TASKS = "tasks"
 
 
 def schema(
-    of: Annotated[Input, typer.Argument(help="Which input.", metavar="booking|facts|merchant")],
+    of: Annotated[Input, typer.Argument(help="Which input.", metavar="booking|coupon|facts|merchant|tasks")],
 ) -> None:
     """The JSON Schema of an input."""
     print_json(json_schema(of))

@@ -8,6 +8,7 @@ from intake.dates import days_to_today, moved_booking, moved_facts
 from intake.facts import read_fact, read_facts
 from intake.merchants import read_merchant
 from intake.problems import InputError, Problem
+from intake.tasks import read_tasks, tasks_merchant
 
 __all__ = [
     "InputError",
@@ -21,4 +22,6 @@ __all__ = [
     "read_fact",
     "read_facts",
     "read_merchant",
+    "read_tasks",
+    "tasks_merchant",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from activities.member_values import balance_name
 from activities.rendering import check_sms_text
 from intake import values
 from intake.credits import CREDIT_CHECKS
@@ -110,7 +111,10 @@ def _merchant_rules(merchant: Merchant, _: Context) -> Iterator[Problem]:
     for currency in merchant.bonuses if sound(merchant.bonuses) else ():
         if (wrong := check_id("currency", currency)) is not None:
             yield Problem(f"bonuses.{currency}", "cannot be used", wrong)
-    if sound(merchant.sms) and sound(merchant.sms.texts, merchant.sms.text_limit):
+        elif (same := [one for one in merchant.bonuses if balance_name(one) == balance_name(currency)])[1:]:
+            mend = f"texts would call both {balance_name(currency)}: rename one"
+            yield Problem(f"bonuses.{currency}", f"is too like {same[same[0] == currency]}", mend)
+    if sound(merchant.sms) and sound(merchant.sms.texts, merchant.sms.text_limit, merchant.bonuses):
         yield from _sms_rules(merchant)
 
 

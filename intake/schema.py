@@ -6,15 +6,19 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from intake.tasks import TaskFile
 from intake.values import LONGEST_EVENT_ID
 from models.booking import Booking
 from models.booking_facts import AnyBookingFact
+from models.coupon import CouponDrop
 from models.merchant import Merchant
 
 INPUTS: Mapping[str, Any] = {
     "booking": Booking,
+    "coupon": CouponDrop,
     "facts": list[Annotated[AnyBookingFact, Field(discriminator="fact")]],
     "merchant": Merchant,
+    "tasks": TaskFile,
 }
 
 _ID = {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
@@ -22,6 +26,7 @@ _OFFSET = r"([Zz]|[+-][0-9]{2}:?[0-9]{2})$"
 _NARROWER: Mapping[str, Mapping[str, Any]] = {
     "merchant_id": _ID,
     "booking_id": _ID,
+    "drop_id": _ID,
     "event_id": {
         "minLength": 1,
         "maxLength": LONGEST_EVENT_ID,
@@ -41,7 +46,7 @@ _SENTENCE = re.compile(r"(?<=\.)\s+|\n\s*\n|\n(?=\s*`)")
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of one kind of input: a booking, a list of facts, a merchant."""
+    """The JSON Schema (2020-12) of one kind of input: a booking, a list of facts, a merchant, its tasks."""
     made = TypeAdapter(INPUTS[name]).json_schema()
     for title, found in _objects(made):
         _describe(title, found)

@@ -40,6 +40,11 @@ def task_schedule_id(merchant_id: str, task_id: str) -> str:
     return f"task:{merchant_id}:{task_id}"
 
 
+def task_run_id(merchant_id: str, task_id: str, stamp: str) -> str:
+    """`task:{merchant}:{task}-{stamp}`: one run, asked for by hand; a schedule names its own alike."""
+    return f"{task_schedule_id(merchant_id, task_id)}-{stamp}"
+
+
 def phone_check_id(merchant_id: str, member_id: str) -> str:
     """`phone:{merchant}:{member}`: what sends one code to a phone that is to be verified."""
     return f"phone:{merchant_id}:{member_id}"

@@ -8,7 +8,7 @@ from models.tables.members import MemberGroupRow, MemberRow, PhoneCodeRow
 from models.tables.merchants import MerchantRow
 from models.tables.messages import MessageRow
 from models.tables.providers import EarlyReceiptRow, ProviderRateRow
-from models.tables.tasks import RegularTaskRow
+from models.tables.tasks import RegularTaskRow, TaskRunRow
 from models.tables.templates import TemplateRow
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "RegularTaskRow",
     "SuppressionRow",
     "SuspensionRow",
+    "TaskRunRow",
     "TemplateRow",
     "VerifiedAddressRow",
 ]

@@ -38,6 +38,7 @@ from models.people import Person
 from tests.requirements import requirement
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+MERCHANT_FILES = [file for file in sorted(EXAMPLES.glob("*.toml")) if "-" not in file.stem]
 LUMI = read_merchant(EXAMPLES / "lumi.toml")
 
 BOOKING: dict[str, Any] = {
@@ -380,7 +381,7 @@ def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
 
 
 def test_every_example_can_be_read() -> None:
-    merchants = {merchant.id: merchant for merchant in map(read_merchant, EXAMPLES.glob("*.toml"))}
+    merchants = {merchant.id: merchant for merchant in map(read_merchant, MERCHANT_FILES)}
     facts = set(EXAMPLES.glob("*.facts.json"))
     bookings = set(EXAMPLES.glob("*.json")) - facts
     assert len(bookings) >= 4

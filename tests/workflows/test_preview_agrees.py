@@ -29,7 +29,8 @@ from models.showing import agenda_document
 from tests.world import World, a_world
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
-MERCHANTS = {merchant.id: merchant for merchant in map(read_merchant, sorted(EXAMPLES.glob("*.toml")))}
+MERCHANT_FILES = [path for path in sorted(EXAMPLES.glob("*.toml")) if "-" not in path.stem]
+MERCHANTS = {merchant.id: merchant for merchant in map(read_merchant, MERCHANT_FILES)}
 BOOKINGS = [path for path in sorted(EXAMPLES.glob("*.json")) if not path.name.endswith(".facts.json")]
 
 

@@ -1,0 +1,72 @@
+"""The audience of a promotion: the members of some groups, or all of them. [LS-03, LS-11, LS-12]"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.audience import Chosen
+from activities.bonus_accounts import balances_of
+from activities.formats import shipped_locale
+from activities.members import GROUPS, MEMBERS, read_members
+from models.member_content import MemberContent
+from models.merchant import Merchant
+from models.wave import Wave, Words
+
+
+class MembersAudience:
+    """Parameter `groups`: ids joined by commas; empty is everybody. Who is in two of them is in it once."""
+
+    def who(self, wave: Wave, merchant: Merchant, now: datetime) -> Select[tuple[str]]:  # noqa: ARG002
+        """The members of at least one of the groups, those granted. [LS-12]"""
+        query = select(MEMBERS.c.member_id).where(MEMBERS.c.merchant_id == merchant.id, MEMBERS.c.granted)
+        groups = _groups(wave)
+        if not groups:
+            return query
+        within = select(GROUPS.c.member_id).where(
+            GROUPS.c.merchant_id == merchant.id, GROUPS.c.group_id.in_(groups)
+        )
+        return query.where(MEMBERS.c.member_id.in_(within))
+
+    async def read(
+        self,
+        connection: AsyncConnection,
+        wave: Wave,
+        merchant: Merchant,
+        member_ids: Sequence[str],
+        now: datetime,
+    ) -> list[Chosen]:
+        """The wave's words to each in its own language; where there are none, in the merchant's."""
+        groups = set(_groups(wave))
+        members = await read_members(connection, merchant.id, member_ids)
+        balances = await balances_of(connection, merchant.id, member_ids, now)
+        chosen = []
+        for _, member in sorted(members.items()):
+            if groups and groups.isdisjoint(member.groups):
+                continue
+            locale, words = words_for(wave, member.locale or merchant.locale, merchant.locale)
+            content = MemberContent(
+                member.member_id,
+                merchant.zone_of(member.branch_id),
+                member.branch_id,
+                balances=balances.get(member.member_id, ()),
+                title=words.title,
+                body=words.body,
+            )
+            chosen.append(Chosen(replace(member.person, locale=locale), content))
+        return chosen
+
+
+def words_for(wave: Wave, locale: str, usual: str) -> tuple[str, Words]:
+    """The words for a reader of that locale, and the locale that they are in."""
+    near = [tag for tag in wave.words if tag == locale] or [
+        tag for tag in wave.words if shipped_locale(tag) == shipped_locale(locale)
+    ]
+    tag = next(iter((*near, usual)))
+    return tag, wave.words[tag]
+
+
+def _groups(wave: Wave) -> list[str]:
+    return [group for group in wave.audience.parameters.get("groups", "").split(",") if group]

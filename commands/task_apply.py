@@ -1,0 +1,134 @@
+"""Making the regular tasks of a merchant equal to a file, with the difference shown first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from activities.merchants import Merchants
+from activities.tasks import Tasks
+from commands.task_schedules import Planned, TaskSchedules
+from intake.problems import shown
+from models.birthday import occasions
+from models.merchant import Merchant
+from models.regular_task import RegularTask, TaskKind
+from models.task_runs import task_runs
+from models.task_waves import TaskRun
+
+
+class What(StrEnum):
+    """What is to be done to one task."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    REMOVE = "remove"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What apply does to one task; `words` say what is different."""
+
+    task_id: str
+    what: What
+    words: str = ""
+
+
+@dataclass
+class Shop:
+    """One merchant's tasks: those in SQL and their schedules on the server."""
+
+    merchant: Merchant
+    tasks: Tasks
+    schedules: TaskSchedules
+
+    @classmethod
+    async def of(cls, engine: AsyncEngine, client: Client, task_queue: str, merchant_id: str) -> "Shop":
+        """UnknownMerchantError where there is no such merchant."""
+        merchants = Merchants(engine)
+        merchant = await merchants.get(merchant_id)
+        return cls(merchant, Tasks(engine, merchants), TaskSchedules(client, task_queue, merchant_id))
+
+    async def read(self, also: Sequence[str] = ()) -> tuple[dict[str, RegularTask], dict[str, Planned]]:
+        """The tasks in SQL and the schedules on the server, each by the task's id; `also` are looked for."""
+        stored = {task.task_id: task for task in await self.tasks.of(self.merchant.id)}
+        return stored, await self.schedules.found([*stored, *also])
+
+    async def difference(self, wanted: Sequence[RegularTask]) -> list[Change]:
+        """What is to be done so that there is what is wanted, and nothing else."""
+        stored, planned = await self.read([task.task_id for task in wanted])
+        changes = [
+            _change(task, self.merchant.zone, stored.get(task.task_id), planned.get(task.task_id))
+            for task in wanted
+        ]
+        ids = {task.task_id for task in wanted}
+        gone = sorted({*stored, *planned} - ids)
+        return changes + [Change(task_id, What.REMOVE, _gone(task_id, stored, planned)) for task_id in gone]
+
+    async def apply(self, wanted: Sequence[RegularTask], changes: Sequence[Change], now: datetime) -> None:
+        """Do it. Broken off anywhere, the same again does the rest.
+
+        What is new is known before it runs, and what goes is still known until it runs no more.
+        """
+        gone = [change.task_id for change in changes if change.what is What.REMOVE]
+        await self.tasks.keep(wanted, now)
+        for task in wanted:
+            await self.schedules.put(TaskRun(task, self.merchant.zone), now)
+        for task_id in gone:
+            await self.schedules.remove(task_id)
+        await self.tasks.remove(self.merchant.id, gone)
+
+
+def next_moments(task: RegularTask, zone: str, now: datetime, count: int) -> list[datetime]:
+    """When the task comes next, UTC: its runs, or a birthday's greetings where the merchant is."""
+    if task.kind is TaskKind.BIRTHDAY:
+        found = occasions([zone], task.at, now, now + timedelta(days=count + 1))
+        return [occasion.due for occasion in found][:count]
+    return list(islice(task_runs(task, zone, now), count))
+
+
+def _change(task: RegularTask, zone: str, stored: RegularTask | None, planned: Planned | None) -> Change:
+    if planned is None and stored is None:
+        return Change(task.task_id, What.CREATE, task.kind.value.replace("_", " "))
+    if planned is None:
+        return Change(task.task_id, What.CREATE, "it has no schedule")
+    if planned.job is None:
+        return Change(task.task_id, What.CHANGE, "its schedule is of another version")
+    words = _differences(planned.job.task, task)
+    if planned.job.zone != zone:
+        words.append(f"zone: {planned.job.zone} -> {zone}")
+    if not words and stored != task:
+        words.append("the database does not know it as it runs")
+    return Change(task.task_id, What.CHANGE if words else What.KEEP, "; ".join(words))
+
+
+def _differences(old: RegularTask, new: RegularTask) -> list[str]:
+    names = (field.name for field in fields(RegularTask))
+    pairs = ((name, getattr(old, name), getattr(new, name)) for name in names)
+    return [
+        f"{name}: {_value(before)} -> {_value(after)}" for name, before, after in pairs if before != after
+    ]
+
+
+def _value(value: object) -> str:
+    match value:
+        case tuple():
+            return ", ".join(map(str, value)) or "none"
+        case TaskKind():
+            return value.value
+        case Mapping():
+            return f"a text in {', '.join(value)}" if value else "none"
+        case None | str() | int():
+            return shown(value)
+        case _:
+            return str(value)
+
+
+def _gone(task_id: str, stored: Mapping[str, RegularTask], planned: Mapping[str, Planned]) -> str:
+    if task_id not in stored:
+        return "the database does not know it"
+    return "" if task_id in planned else "it has no schedule"

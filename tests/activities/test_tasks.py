@@ -1,0 +1,185 @@
+"""Regular tasks in the database, and whom their waves go to; on both databases."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.testing import ActivityEnvironment
+
+from activities.audience_birthdays import BirthdaysAudience
+from activities.audience_members import MembersAudience
+from activities.audiences import SELECTIONS
+from activities.bonuses import Bonuses
+from activities.database import reading
+from activities.members import Members
+from activities.merchants import Merchants
+from activities.task_bonuses import Giving, TaskBonuses
+from activities.tasks import Beginning, Begun, Celebrating, Ending, Tasks, last_run
+from models.birthday import Occasion
+from models.member import Member
+from models.merchant import Branch
+from models.regular_task import Gift, RegularTask, TaskKind
+from models.task_waves import TaskRun, birthday_wave, promotion_wave
+from models.wave import Wave, Words
+from tests.requirements import requirement
+from tests.tasks import LONG_AGO, SHOP, member, task
+
+PARIS, TAIPEI = "Europe/Paris", "Asia/Taipei"
+WITH_BRANCHES = replace(SHOP, branches=(Branch("north", "North"), Branch("paris", "Paris", zone=PARIS)))
+TEN = datetime(2027, 3, 1, 2, tzinfo=UTC)
+BURN = task(TaskKind.BONUS_BURN)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+async def tasks(engine: AsyncEngine) -> Tasks:
+    merchants = Merchants(engine)
+    await merchants.apply(WITH_BRANCHES, LONG_AGO)
+    return Tasks(engine, merchants)
+
+
+async def begin(tasks: Tasks, task: RegularTask, at: datetime, *, too_late: bool = False) -> Begun:
+    return await tasks.begin(Beginning(task, at, at, too_late))
+
+
+async def test_tasks_are_kept_changed_and_removed(tasks: Tasks) -> None:
+    """As they were given, by their ids."""
+    upkeep = task(TaskKind.BONUS_UPKEEP, words={"en": Words("x")}, gift=Gift("stars", Decimal("0.5")))
+    await tasks.keep([upkeep, BURN], TEN)
+    changed = replace(BURN, minimum=Decimal("80.50"))
+    await tasks.keep([changed], TEN)
+    assert await tasks.of(SHOP.id) == (changed, upkeep)
+    await tasks.remove(SHOP.id, [BURN.task_id, "unknown"])
+    assert await tasks.of(SHOP.id) == (upkeep,)
+
+
+async def test_a_run_knows_the_one_before_it_however_often_it_begins(tasks: Tasks) -> None:
+    """Under whatever name the notice ran then; skipped ones do not count, and what is over stays over."""
+    assert (await begin(tasks, BURN, TEN)).since is None
+    renamed = replace(BURN, task_id="burn-2")
+    assert (await begin(tasks, renamed, TEN + DAY)).since == TEN
+    late = await begin(tasks, renamed, TEN + 2 * DAY, too_late=True)
+    assert late.skip == "missed by more than 6 hours"
+    for _ in range(2):
+        assert await begin(tasks, renamed, TEN + 3 * DAY) == Begun(TEN + DAY)
+    await tasks.end(Ending(renamed, TEN + 3 * DAY, TEN + 3 * DAY, "1 waves, 5 sent"))
+    assert (await begin(tasks, renamed, TEN + 3 * DAY)).skip == "it has run already"
+    assert (await begin(tasks, renamed, TEN + 2 * DAY)).skip == late.skip
+    assert (await begin(tasks, task(TaskKind.BONUS_ACTIVATION), TEN + 4 * DAY)).since is None
+    last = (await tasks.runs(SHOP.id))["burn-2"]
+    assert (last.run_at, last.words) == (TEN + 3 * DAY, "1 waves, 5 sent")
+
+
+async def test_of_runs_that_begin_at_one_time_each_tells_its_own(tasks: Tasks, engine: AsyncEngine) -> None:
+    """In whatever order they come: nobody has the same run before it."""
+    moments = [TEN + number * timedelta(minutes=1) for number in range(6)]
+    begun = await asyncio.gather(*(begin(tasks, BURN, at) for at in reversed(moments)))
+    told = [one.since for one in begun if not one.skip]
+    assert len(set(told)) == len(told) >= 1
+    async with reading(engine) as connection:
+        assert await last_run(connection, BURN, TEN + DAY) == moments[-1]
+
+
+async def test_a_promotion_and_a_birthday_wait_for_no_other(tasks: Tasks) -> None:
+    """Two promotions are two tasks; a birthday's day is not taken away by a later run."""
+    news = task(TaskKind.PROMOTION)
+    await begin(tasks, replace(news, task_id="other"), TEN + DAY)
+    assert (await begin(tasks, news, TEN)).skip == ""
+    birthday = task(TaskKind.BIRTHDAY)
+    await begin(tasks, birthday, TEN + DAY)
+    assert (await begin(tasks, birthday, TEN)).skip == ""
+
+
+def people() -> list[Member]:
+    born = date(1990, 2, 28)
+    return [
+        member("ada", birth_date=born),
+        member("bo", birth_date=born, branch_id="paris"),
+        member("cy", birth_date=date(1996, 2, 29), branch_id="north"),
+        member("di", birth_date=born, zone=PARIS, branch_id="north"),
+        member("ed", birth_date=born, zone=TAIPEI, branch_id="paris", groups=("gold",)),
+        member("fay", birth_date=date(1990, 3, 1), groups=("gold", "yoga")),
+        member("gil", groups=("yoga",)),
+    ]
+
+
+def occasion(day: date, zone: str = TAIPEI) -> Occasion:
+    return Occasion(zone, day, TEN, TEN + DAY)
+
+
+def greetings(day: date, zone: str = TAIPEI) -> Wave:
+    return birthday_wave(TaskRun(task(TaskKind.BIRTHDAY), TAIPEI), occasion(day, zone))
+
+
+async def who(engine: AsyncEngine, wave: Wave) -> list[str]:
+    query = SELECTIONS[wave.audience.name].who(wave, WITH_BRANCHES, TEN)
+    async with reading(engine) as connection:
+        return sorted(map(str, (await connection.execute(query)).scalars()))
+
+
+@requirement("LOY-82")
+async def test_who_celebrates_is_found_by_day_and_zone(tasks: Tasks, engine: AsyncEngine) -> None:
+    """A member without a zone lives where its branch is; those of 29 February come on the 28th, or on it."""
+    await Members(engine).upsert(people(), LONG_AGO)
+    await Members(engine).upsert([member("hal", birth_date=date(1990, 2, 28))], LONG_AGO, granted=False)
+    assert await who(engine, greetings(date(2027, 2, 28))) == ["ada", "cy", "ed"]
+    assert await who(engine, greetings(date(2027, 2, 28), PARIS)) == ["bo", "di"]
+    assert await who(engine, greetings(date(2028, 2, 28))) == ["ada", "ed"]
+    assert await who(engine, greetings(date(2028, 2, 29))) == ["cy"]
+    assert await tasks.zones(Celebrating(SHOP.id, (228,))) == [TAIPEI, PARIS]
+    assert await tasks.zones(Celebrating(SHOP.id, (229, 301))) == [TAIPEI]
+
+
+@requirement("LS-11", "LS-12")
+@pytest.mark.usefixtures("tasks")
+async def test_who_is_in_a_promotion_is_in_it_once(engine: AsyncEngine) -> None:
+    """In any of the groups, as it is when a page is sent; without groups everybody."""
+    await Members(engine).upsert(people(), LONG_AGO)
+    news = TaskRun(task(TaskKind.PROMOTION, groups=("gold", "yoga"), words={"en": Words("News")}), TAIPEI)
+    wave = promotion_wave(news, TEN)
+    assert await who(engine, wave) == ["ed", "fay", "gil"]
+    everybody = promotion_wave(replace(news, task=replace(news.task, groups=())), TEN)
+    assert len(await who(engine, everybody)) == len(people())
+    await Members(engine).upsert([member("gil", groups=("silver",))], LONG_AGO)
+    assert await _read(engine, wave, ["ed", "fay", "gil", "nobody"]) == ["ed", "fay"]
+    moved = [replace(person, zone=PARIS) for person in people() if person.member_id == "ada"]
+    await Members(engine).upsert(moved, LONG_AGO)
+    assert await _read(engine, greetings(date(2027, 2, 28)), ["ada", "ed", "fay"]) == ["ed"]
+
+
+async def _read(engine: AsyncEngine, wave: Wave, ids: Sequence[str]) -> list[str]:
+    selection = MembersAudience() if wave.audience.name == "members" else BirthdaysAudience()
+    async with reading(engine) as connection:
+        chosen = await selection.read(connection, wave, WITH_BRANCHES, ids, TEN)
+    return [one.content.member_id for one in chosen]
+
+
+@requirement("LOY-81")
+@pytest.mark.usefixtures("tasks")
+async def test_a_birthdays_gift_is_in_the_greeting_with_its_last_day(engine: AsyncEngine) -> None:
+    """Given once, however often it is given; who got none this year is greeted without."""
+    await Members(engine).upsert(people(), LONG_AGO)
+    gifts = TaskBonuses(engine, Merchants(engine), Bonuses(engine))
+    day = date(2027, 2, 28)
+    giving = Giving(SHOP.id, Gift("stars", Decimal("12.5"), 30), occasion(day), TEN)
+    for _ in range(2):
+        assert await ActivityEnvironment().run(gifts.give, giving) == 3
+    other = replace(giving, gift=Gift("points", Decimal(5)))
+    assert await ActivityEnvironment().run(gifts.give, other) == 0
+    await Members(engine).upsert([member("ida", birth_date=date(1990, 2, 28))], LONG_AGO)
+    async with reading(engine) as connection:
+        chosen = await BirthdaysAudience().read(
+            connection, greetings(day), WITH_BRANCHES, ["ada", "ida"], TEN
+        )
+    ada, ida = (one.content for one in chosen)
+    assert ida.bonus is None
+    assert ada.bonus is not None
+    assert (ada.bonus.currency, ada.bonus.amount, ada.bonus.on) == (
+        "stars",
+        Decimal("12.5"),
+        date(2027, 3, 30),
+    )

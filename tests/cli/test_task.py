@@ -1,0 +1,185 @@
+"""`carillon task`: a file becomes schedules, the difference shown first, and nothing else is touched."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+
+import cli
+from activities.database import migrate, open_database
+from activities.merchants import Merchants
+from activities.tasks import Tasks
+from commands.task_schedules import TaskSchedules
+from intake import read_merchant
+from models.merchant import Merchant
+from tests.requirements import requirement
+from tests.world import now
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+NAMES = ["birthday", "bonus-activation", "bonus-burn", "bonus-upkeep", "monday-news"]
+
+Run = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+def shop() -> Merchant:
+    """Lumi, under a name that no other test uses."""
+    return replace(read_merchant(EXAMPLES / "lumi.toml"), id=f"lumi-{uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def file(shop: Merchant, tmp_path: Path) -> Path:
+    """The example's tasks, of this shop."""
+    text = (EXAMPLES / "lumi-tasks.toml").read_text("utf-8")
+    copy = tmp_path / "tasks.toml"
+    copy.write_text(text.replace('merchant = "lumi"', f'merchant = "{shop.id}"'), "utf-8")
+    return copy
+
+
+@pytest.fixture
+async def run(
+    temporal: Client,
+    shop: Merchant,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> AsyncIterator[Run]:
+    """Runs `carillon task ...` where the server and the shop are; answers its status, words and errors."""
+    url = f"sqlite:///{tmp_path / 'carillon.db'}"
+    monkeypatch.setenv("CARILLON_DATABASE_URL", url)
+    monkeypatch.setenv("CARILLON_TASK_QUEUE", "nobody-works-here")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.service_client.config.target_host)
+    await migrate(url)
+    engine = open_database(url)
+    await Merchants(engine).apply(shop, now())
+    capsys.readouterr()
+
+    async def call(*arguments: str) -> tuple[int, str, str]:
+        status = await asyncio.to_thread(cli.run, ["task", *arguments])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.out + said.err
+        return status, said.out, said.err
+
+    yield call
+    schedules = TaskSchedules(temporal, "", shop.id)
+    for name in await schedules.found(
+        [task.task_id for task in await Tasks(engine, Merchants(engine)).of(shop.id)]
+    ):
+        await schedules.remove(name)
+    await engine.dispose()
+
+
+@requirement("LOY-60", "LOY-70", "LOY-80")
+async def test_a_file_is_applied_changed_and_applied_again(
+    run: Run, shop: Merchant, file: Path, temporal: Client
+) -> None:
+    """What is created, changed and removed is shown, and each task with its next five runs in local time."""
+    status, said, _ = await run("apply", str(file))
+    assert status == 0
+    assert said.count("create") == 5
+    assert "5 tasks of" in said
+    weekly = next(line for line in said.splitlines() if line.startswith("monday-news") and "Mon" in line)
+    assert weekly.count("11:30") == 5
+    schedules = TaskSchedules(temporal, "", shop.id)
+    assert sorted(await schedules.found(NAMES)) == NAMES
+
+    without_the_promotion(file)
+    status, said, err = await run("apply", str(file))
+    assert (status, "monday-news" in err) == (1, True), "nobody can be asked here"
+    assert sorted(await schedules.found(NAMES)) == NAMES, "and so nothing is done"
+
+    status, said, _ = await run("apply", str(file), "--yes")
+    assert status == 0
+    assert "minimum: 50 -> 80" in said
+    assert (words(said, "keep"), words(said, "remove")) == (3, 1)
+    assert sorted(await schedules.found(NAMES)) == NAMES[:-1]
+    status, said, _ = await run("apply", str(file))
+    assert (status, words(said, "keep")) == (0, 4)
+
+
+def without_the_promotion(file: Path) -> None:
+    """And with another minimum for the first notice."""
+    text = file.read_text("utf-8").replace("minimum = 50  ", "minimum = 80  ", 1)
+    file.write_text(text.partition("# A promotion")[0], "utf-8")
+
+
+def words(said: str, word: str) -> int:
+    """How many lines of a table have that word for what is done."""
+    return sum(line.split()[1:2] == [word] for line in said.splitlines())
+
+
+async def test_tasks_are_listed_paused_resumed_run_and_removed(
+    run: Run, shop: Merchant, file: Path, temporal: Client
+) -> None:
+    """By MERCHANT/TASK; applying again leaves a paused one paused."""
+    await run("apply", str(file))
+    burn = f"{shop.id}/bonus-burn"
+    assert (await run("pause", burn, "--note", "audit"))[0] == 0
+    await run("apply", str(file))
+    listed = json.loads((await run("list", shop.id, "--json"))[1])
+    assert [task["task"] for task in listed] == NAMES
+    assert {task["task"]: task["state"] for task in listed}["bonus-burn"] == "paused: audit"
+    assert (await run("resume", burn))[0] == 0
+    assert "paused" not in (await run("list", shop.id))[1]
+    moments = json.loads((await run("next", burn, "--count", "3", "--json"))[1])
+    assert [moment[10:] for moment in moments] == ["T02:00:00Z"] * 3
+    status, said, _ = await run("run", burn)
+    assert status == 0
+    started = temporal.get_workflow_handle(said.split()[0])
+    assert (await started.describe()).workflow_type == "RegularTaskWorkflow"
+    await started.terminate()
+    assert (await run("remove", burn, "--yes"))[0] == 0
+    assert "bonus-burn" not in (await run("list", shop.id))[1]
+
+
+async def test_a_task_that_only_one_side_knows_is_told_and_mended(
+    run: Run, shop: Merchant, file: Path, temporal: Client
+) -> None:
+    """A schedule that was deleted is made again; one that nobody applied is removed."""
+    await run("apply", str(file))
+    schedules = TaskSchedules(temporal, "nobody-works-here", shop.id)
+    await schedules.remove("birthday")
+    listed = json.loads((await run("list", shop.id, "--json"))[1])
+    assert listed[0]["state"] == "no schedule: apply it again"
+    status, said, _ = await run("apply", str(file))
+    assert (status, "it has no schedule" in said) == (0, True)
+    assert "birthday" in await schedules.found(["birthday"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("next", "lumi"), "'lumi' is no task: write it as MERCHANT/TASK"),
+        (("list", "nobody"), "merchant 'nobody' is not known"),
+        (("apply", "nothing.toml"), "there is no such file"),
+    ],
+)
+async def test_what_cannot_be_is_told(run: Run, arguments: tuple[str, ...], complaint: str) -> None:
+    status, _, err = await run(*arguments)
+    assert status == 1
+    assert complaint in err
+
+
+async def test_an_unknown_task_is_told_with_those_there_are(run: Run, shop: Merchant, file: Path) -> None:
+    await run("apply", str(file))
+    for command in ("next", "run", "pause", "resume"):
+        status, _, err = await run(command, f"{shop.id}/bonus-burnt")
+        assert status == 1
+        assert "task 'bonus-burnt' is not known" in err
+        assert "bonus-burn, " in err
+
+
+async def test_without_the_server_nothing_is_half_done(
+    run: Run, file: Path, shop: Merchant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    status, _, err = await run("apply", str(file))
+    assert (status, "there is no Temporal server at 127.0.0.1:1" in err) == (2, True)
+    engine = open_database(f"sqlite:///{file.parent / 'carillon.db'}")
+    assert await Tasks(engine, Merchants(engine)).of(shop.id) == ()
+    await engine.dispose()
