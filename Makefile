@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test check format lock bench bench-delivery clean
+.PHONY: up test check format lock bench bench-delivery bench-waves clean
 
 up: $(VENV)/run.stamp ## set up, then run everything on the embedded server
 	$(BIN)/carillon up $(ARGS)
@@ -26,6 +26,9 @@ bench: $(VENV)/dev.stamp ## what a booking costs, beside a bare Temporal workflo
 
 bench-delivery: $(VENV)/dev.stamp ## what a page of messages costs, beside its floor
 	$(BIN)/python bench/delivery.py $(ARGS)
+
+bench-waves: $(VENV)/dev.stamp ## what a wave costs, beside bare workflows, other schedulers and a plain loop
+	$(BIN)/python bench/waves.py $(ARGS)
 
 lock: $(VENV)/dev.stamp ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --group build $(LOCK) -o requirements.lock

@@ -16,13 +16,16 @@ from temporalio.runtime import (
 )
 
 from commands.agenda import agenda, preview_app
+from commands.bonus import bonus_app
 from commands.booking import booking_app
 from commands.clock import fast_forward
+from commands.coupon import coupon_app
 from commands.credits import credits_app
 from commands.doctor import doctor
 from commands.explain import explain
 from commands.failures import MISTAKE, Finished, failure
 from commands.gateway import gateway
+from commands.member import member_app
 from commands.merchant import merchant_app
 from commands.messages import messages
 from commands.output import err
@@ -30,8 +33,10 @@ from commands.quota import quota_app
 from commands.schema import schema
 from commands.suppressions import suppressions_app
 from commands.suspensions import resume, suspend
+from commands.task import task_app
 from commands.template import template_app
 from commands.up import up
+from commands.wave import wave_app
 
 USAGE = 2
 """What typer answers for a command line that it cannot read; to us that is the user's mistake."""
@@ -49,6 +54,11 @@ merchant_app.command()(suspend)
 merchant_app.command()(resume)
 app.add_typer(merchant_app, name="merchant")
 app.add_typer(booking_app, name="booking")
+app.add_typer(member_app, name="member")
+app.add_typer(coupon_app, name="coupon")
+app.add_typer(bonus_app, name="bonus")
+app.add_typer(task_app, name="task")
+app.add_typer(wave_app, name="wave")
 app.add_typer(credits_app, name="credits")
 app.add_typer(quota_app, name="quota")
 app.command()(agenda)

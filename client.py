@@ -28,21 +28,36 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from intake import check_booking
+from intake.coupons import check_drop
+from intake.member_facts import check_member_fact, check_member_ids
 from models.agenda import Agenda, Notice, Report
 from models.booking import Booking, BookingState
 from models.booking_content import BookingContent
 from models.booking_facts import BookingFact, BookingRequest
-from models.ids import booking_workflow_id, upkeep_id
+from models.coupon import CouponDrop
+from models.drop_state import DropRequest, DropStage, DropState, HoldersAdded
+from models.ids import booking_workflow_id, coupon_workflow_id, member_workflow_id, phone_check_id, upkeep_id
+from models.member_facts import MemberFact
+from models.member_state import MemberState, Stage
+from models.phone_check import PhoneCheck, PhoneCheckReport
 from settings import TASK_QUEUE
 from workflows.booking import BookingWorkflow
+from workflows.coupon import CouponWorkflow
 from workflows.lifecycle import MEMBER_ID, MERCHANT_ID, STAGE
+from workflows.member import MemberWorkflow
+from workflows.phone_check import PhoneCheckWorkflow
 from workflows.upkeep import UpkeepWorkflow
 
 ANSWER = timedelta(seconds=11)
@@ -77,7 +92,7 @@ class RefusedError(Exception):
 class UnansweredError(Exception):
     """Nobody answered a request in time. It may be granted yet: asked again, it must keep its event id."""
 
-    def __init__(self, lifecycle: str, request: BookingRequest) -> None:
+    def __init__(self, lifecycle: str, request: BookingRequest | DropRequest) -> None:
         super().__init__(
             f"{lifecycle} did not answer in time, and may do it yet: see with `carillon doctor` whether "
             f"a worker is at work, then ask again with the event id {request.event_id!r}"
@@ -167,10 +182,36 @@ class Carillon:
             return Started(lifecycle, new=False)
         return Started(lifecycle, new=True)
 
-    async def tell(self, lifecycle: str, fact: BookingFact) -> None:
-        """Tell a booking what happened, once or more: `event_id` makes it one fact.
+    async def start_coupon(self, drop: CouponDrop) -> Started:
+        """Begin the life of a coupon drop. Starting the same one again, even after its end, changes nothing.
 
-        EndedError when the booking is over, UnknownLifecycleError when there is none.
+        Whoever gives members the coupon tells of it by `HoldersAdded`. InputError names what cannot be.
+        """
+        drop = check_drop(drop)
+        lifecycle = coupon_workflow_id(drop.merchant_id, drop.drop_id)
+        attributes = [
+            SearchAttributePair(MERCHANT_ID, drop.merchant_id),
+            SearchAttributePair(STAGE, DropStage.WAITING),
+        ]
+        try:
+            await self.client.start_workflow(
+                CouponWorkflow.run,
+                DropState(drop),
+                id=lifecycle,
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=TypedSearchAttributes(attributes),
+                static_summary=f"Coupon {drop.name} of {drop.merchant_id}",
+                static_details=f"Issued {drop.issue_on}, usable from {drop.usable_from}",
+            )
+        except WorkflowAlreadyStartedError:
+            return Started(lifecycle, new=False)
+        return Started(lifecycle, new=True)
+
+    async def tell(self, lifecycle: str, fact: BookingFact | HoldersAdded) -> None:
+        """Tell a booking or a coupon drop what happened, once or more: `event_id` makes it one fact.
+
+        EndedError when it is over, UnknownLifecycleError when there is none.
         A fact without `at` counts as happening now.
         """
         handle = self.client.get_workflow_handle(lifecycle)
@@ -181,7 +222,85 @@ class Carillon:
         except RPCError as error:
             raise await self._gone(handle, error) from None
 
-    async def ask(self, lifecycle: str, request: BookingRequest) -> Agenda:
+    async def tell_member(self, merchant_id: str, member_id: str, fact: MemberFact) -> str:
+        """Tell what happened to a member, once or more; answers the id of its lifecycle.
+
+        It is started where it does not run: with its memory, and as soon as the member is known. A fact
+        without `at` counts as happening now. InputError names what cannot be.
+        """
+        check_member_ids(merchant_id, member_id)
+        fact, lifecycle = check_member_fact(fact), member_workflow_id(merchant_id, member_id)
+        if fact.at is None:
+            fact = replace(fact, at=await self._member_clock(lifecycle))
+        attributes = [
+            SearchAttributePair(MERCHANT_ID, merchant_id),
+            SearchAttributePair(MEMBER_ID, member_id),
+            SearchAttributePair(STAGE, Stage.WAITING),
+        ]
+        await self.client.start_workflow(
+            MemberWorkflow.run,
+            MemberState(merchant_id, member_id),
+            id=lifecycle,
+            task_queue=self._task_queue,
+            start_signal="tell",
+            start_signal_args=[fact],
+            search_attributes=TypedSearchAttributes(attributes),
+            static_summary=f"Member {member_id} at {merchant_id}",
+        )
+        return lifecycle
+
+    async def check_phone(
+        self, merchant_id: str, member_id: str, patience: timedelta = ANSWER
+    ) -> PhoneCheckReport | None:
+        """Send a code to a member's phone; answers what came of it, None where it is on its way. [WACA-35]
+
+        While one is on its way no other is sent. InputError names what cannot be.
+        """
+        check_member_ids(merchant_id, member_id)
+        attributes = [
+            SearchAttributePair(MERCHANT_ID, merchant_id),
+            SearchAttributePair(MEMBER_ID, member_id),
+        ]
+        handle = await self.client.start_workflow(
+            PhoneCheckWorkflow.run,
+            PhoneCheck(merchant_id, member_id),
+            id=phone_check_id(merchant_id, member_id),
+            task_queue=self._task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=TypedSearchAttributes(attributes),
+            static_summary=f"A code to the phone of {member_id} at {merchant_id}",
+        )
+        try:
+            return await asyncio.wait_for(handle.result(), patience.total_seconds())
+        except TimeoutError:
+            return None
+
+    async def look_at_member(self, merchant_id: str, member_id: str) -> None:
+        """Let the lifecycle of a member read anew what the member holds, if it runs."""
+        handle = self.client.get_workflow_handle(member_workflow_id(merchant_id, member_id))
+        try:
+            await handle.signal(MemberWorkflow.look)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def runs(self, lifecycle: str) -> bool:
+        """Whether a lifecycle of that id is at work now."""
+        try:
+            description = await self.client.get_workflow_handle(lifecycle).describe()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return description.status is WorkflowExecutionStatus.RUNNING
+
+    async def _member_clock(self, lifecycle: str) -> datetime:
+        """The lifecycle's own time where it runs, else the real one."""
+        if not await self.runs(lifecycle):
+            return datetime.now(UTC)
+        return await self._clock(self.client.get_workflow_handle(lifecycle))
+
+    async def ask(self, lifecycle: str, request: BookingRequest | DropRequest) -> Agenda:
         """Ask for a change that may be refused; answers with the new agenda, or RefusedError says why not.
 
         The same request asked again is granted again, and changes nothing. UnansweredError when no worker

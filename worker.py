@@ -26,32 +26,54 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
+from activities.bonuses import Bonuses
+from activities.coupons import Coupons
 from activities.database import migrate, open_database
 from activities.delivery import Deliveries
 from activities.handing_over import HandingOver
+from activities.member_life import MemberLife
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
+from activities.phone_checks import PhoneChecks
 from activities.pipeline import Pipeline
 from activities.rates import Rates, real_time
 from activities.receipts import Receipts
 from activities.rendering import Renderer
 from activities.standing import Standings
+from activities.task_bonuses import TaskBonuses
+from activities.tasks import Tasks
 from activities.templates import Templates
 from activities.upkeep import Upkeep
+from activities.waves import Waves
 from channels.base import Channel, DeliveryState, OnReceipt
 from channels.registry import Channels
 from channels.smpp import SmppChannel
 from client import connect, ensure_upkeep
 from settings import Settings, settings_from
 from workflows.booking import BookingWorkflow
+from workflows.coupon import CouponWorkflow
+from workflows.member import MemberWorkflow
+from workflows.phone_check import PhoneCheckWorkflow
+from workflows.regular_task import RegularTaskWorkflow
 from workflows.upkeep import UpkeepWorkflow
+from workflows.wave import WaveWorkflow
 
 STICKY = timedelta(seconds=300)
 """At the default of 10 s a backlog of more than 10 s is worked twice: five times slower in a burst."""
 GRACE = timedelta(seconds=25)
 """A stopping worker lets what it has begun to send come to its end."""
+SIGNS = timedelta(seconds=5)
+"""Signs of life are passed on so often; the answer to one tells a page that its wave is paused."""
 
-WORKFLOWS = [BookingWorkflow, UpkeepWorkflow]
+WORKFLOWS = [
+    BookingWorkflow,
+    CouponWorkflow,
+    MemberWorkflow,
+    PhoneCheckWorkflow,
+    RegularTaskWorkflow,
+    UpkeepWorkflow,
+    WaveWorkflow,
+]
 
 
 @asynccontextmanager
@@ -89,6 +111,7 @@ async def running_worker(
             max_cached_workflows=settings.cached_workflows,
             sticky_queue_schedule_to_start_timeout=STICKY,
             graceful_shutdown_timeout=GRACE,
+            max_heartbeat_throttle_interval=SIGNS,
             deployment_config=_deployment(settings.build_id),
         )
         await stack.enter_async_context(worker)
@@ -101,14 +124,33 @@ def _activities(engine: AsyncEngine, channels: Channels, receipts: Receipts) -> 
     merchants, log = Merchants(engine), MessageLog(engine)
     handing_over = HandingOver(log, channels, Rates(engine))
     pipeline = Pipeline(log, Standings(engine), Renderer(), handing_over, Templates(engine))
-    deliveries = Deliveries(log, merchants, pipeline)
+    life = MemberLife(engine, merchants)
+    deliveries = Deliveries(log, merchants, pipeline, life)
+    phone_checks = PhoneChecks(engine, merchants, pipeline)
+    tasks, task_bonuses = Tasks(engine, merchants), TaskBonuses(engine, merchants, Bonuses(engine))
     upkeep = Upkeep(engine, merchants, pipeline, receipts)
+    waves = Waves(engine, merchants, pipeline, log)
+    coupons = Coupons(engine)
     return [
         merchants.booking_rules,
+        coupons.begin_drop,
+        coupons.write_drop,
         deliveries.deliver,
         deliveries.close_out,
+        life.recall,
+        life.look,
+        life.keep,
+        phone_checks.send_code,
+        tasks.begin,
+        tasks.end,
+        tasks.zones,
+        task_bonuses.give,
+        task_bonuses.burn,
         upkeep.poll_receipts,
         upkeep.send_alerts,
+        waves.cut,
+        waves.deliver_page,
+        waves.close,
     ]
 
 
