@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -16,18 +16,23 @@ from rich.table import Table
 from rich.text import Text
 from temporalio.service import RPCError
 
+from activities.merchants import Merchants
+from activities.tasks import Tasks
 from commands.booking import settled_agenda
 from commands.failures import Mistake, OutOfReach
 from commands.output import err, next_words, out, plain, say, table
 from commands.reach import VAR, DataDir
+from commands.task_apply import next_moments
 from models.agenda import Agenda
-from stack.examples import start_examples
+from models.showing import shown_time
+from stack.example_members import start_members
+from stack.examples import EXAMPLES, start_examples
 from stack.folder import Folder
 from stack.running import Plan, Stack, running_stack
 
 UI_ABOVE = 1000
 SHOWN = 12
-"""How many bookings are listed; the Web UI has them all."""
+"""How many lifecycles are listed; the Web UI has them all."""
 HURRY_SECONDS = 1
 """A Ctrl-C that comes later than this after the first means: at once."""
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -85,8 +90,9 @@ async def _run(plan: Plan, *, examples: bool) -> None:
         async with running_stack(plan, spinner.update) as stack:
             spinner.update("Starting the examples" if examples else "Looking at what goes on")
             agendas = await _agendas(stack, examples=examples)
+            tasks = await _tasks(stack)
             spinner.stop()
-            _show(stack, agendas)
+            _show(stack, agendas, tasks)
             await asyncio.Event().wait()
 
 
@@ -104,7 +110,9 @@ async def _agendas(stack: Stack, *, examples: bool) -> list[Agenda]:
     """Start the examples; answer the agendas of the lifecycles that live, those that act next first."""
     if examples:
         await start_examples(stack.carillon, stack.engine)
-    live = "WorkflowType = 'BookingWorkflow' AND ExecutionStatus = 'Running'"
+        await start_members(stack.carillon, stack.engine, stack.settings.task_queue, EXAMPLES)
+    kinds = "'BookingWorkflow', 'MemberWorkflow', 'CouponWorkflow'"
+    live = f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"
     ids = [found.id async for found in stack.client.list_workflows(live, limit=SHOWN)]
     answers = await asyncio.gather(*(_agenda(stack, id_) for id_ in ids))
     agendas = [agenda for agenda in answers if agenda is not None]
@@ -119,7 +127,20 @@ async def _agenda(stack: Stack, lifecycle: str) -> Agenda | None:
     return None
 
 
-def _show(stack: Stack, agendas: list[Agenda]) -> None:
+async def _tasks(stack: Stack) -> list[tuple[str, str, str]]:
+    """The regular tasks of all merchants: what each does, and when next."""
+    rows, now = [], datetime.now(UTC)
+    merchants = Merchants(stack.engine)
+    for merchant_id in await merchants.ids():
+        merchant = await merchants.get(merchant_id)
+        for task in await Tasks(stack.engine, merchants).of(merchant_id):
+            when = next_moments(task, merchant.zone, now, 1)
+            shown = f"{shown_time(when[0], merchant.zone)} {_city(merchant.zone)}" if when else ""
+            rows.append((f"{merchant_id}/{task.task_id}", plain(task.kind), shown))
+    return rows
+
+
+def _show(stack: Stack, agendas: list[Agenda], tasks: list[tuple[str, str, str]]) -> None:
     folder = stack.plan.folder
     say(("Carillon is up.", "bold green"))
     out().print()
@@ -134,8 +155,11 @@ def _show(stack: Stack, agendas: list[Agenda]) -> None:
     for name, value in rows:
         grid.add_row(Text(f"  {name}", style="dim"), Text(value))
     out().print(grid)
-    heads = ("booking", "stage", "next", "when")
-    table("Bookings", heads, ((a.lifecycle, plain(a.stage), *_next(a)) for a in agendas))
+    heads = ("lifecycle", "stage", "next", "when")
+    for title, begins in (("Bookings", "booking:"), ("Members", "member:"), ("Coupons", "coupon:")):
+        of_kind = (agenda for agenda in agendas if agenda.lifecycle.startswith(begins))
+        table(title, heads, ((a.lifecycle, plain(a.stage), *_next(a)) for a in of_kind))
+    table("Regular tasks", ("task", "what", "next"), tasks)
     _show_what_to_try(agendas, _options(folder))
     out().print()
     say("Ctrl-C stops all of it.")
@@ -143,8 +167,11 @@ def _show(stack: Stack, agendas: list[Agenda]) -> None:
 
 def _next(agenda: Agenda) -> tuple[str, str]:
     words, when = next_words(agenda)
-    city = agenda.zone.rpartition("/")[2].replace("_", " ")
-    return words, f"{when} {city}" if when else ""
+    return words, f"{when} {_city(agenda.zone)}" if when else ""
+
+
+def _city(zone: str) -> str:
+    return zone.rpartition("/")[2].replace("_", " ")
 
 
 def _options(folder: Folder) -> str:
@@ -154,18 +181,22 @@ def _options(folder: Folder) -> str:
 
 
 def _show_what_to_try(agendas: list[Agenda], options: str) -> None:
-    first = next((agenda for agenda in agendas if agenda.owed), None)
+    bookings = [agenda for agenda in agendas if agenda.lifecycle.startswith("booking:")]
+    first = next((agenda for agenda in bookings if agenda.owed), None)
     if first is None:
         return
+    member = next((agenda for agenda in agendas if agenda.lifecycle.startswith("member:")), None)
     command = _command()
     out().print()
     say(("Try", "bold"), ("  in another terminal" + options, "dim"))
-    lines = (
+    lines = [
         (f"agenda {first.lifecycle}", "what it sends, sent and leaves out"),
         (f"fast-forward {first.lifecycle} {_far(first)}", "let its next notice fall due"),
         (f"booking tell {first.lifecycle} cancelled", "something happens"),
         ("messages", "everything that was sent"),
-    )
+    ]
+    if member is not None:
+        lines.append((f"agenda {member.lifecycle}", "all that comes to a member, from whatever"))
     grid = Table.grid(padding=(0, 3))
     for line, why in lines:
         grid.add_row(Text(f"  {command} {line}"), Text(why, style="dim"))
