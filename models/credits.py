@@ -115,13 +115,13 @@ class Estimate:
     points_left: Decimal | None
 
 
-def to_units(points: Decimal) -> int:
-    """Points as whole thousandths; PointsError where they are finer, or beyond all reason."""
+def to_units(points: Decimal, name: str = "points") -> int:
+    """Points as whole thousandths; PointsError, naming `name`, if they are finer or beyond all reason."""
     if not points.is_finite() or abs(points) >= MOST:
-        raise PointsError(f"points: {points} cannot be booked: write a number below {MOST:,f}")
+        raise PointsError(f"{name}: {points} cannot be booked: write a number below {MOST:,f}")
     units = points * UNITS
     if units != units.to_integral_value():
-        raise PointsError(f"points: {points} is finer than a thousandth: write at most three decimals")
+        raise PointsError(f"{name}: {points} is finer than a thousandth: write at most three decimals")
     return int(units)
 
 
