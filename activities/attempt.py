@@ -11,17 +11,26 @@ from temporalio import activity
 from models.agenda import ChannelOutcome, Delivery
 from models.merchant import Merchant
 
+LATEST = timedelta(seconds=8)
+"""An attempt that took longer than this to get so far gives up, lest it overlap with the next one."""
+LAST_WORD = timedelta(seconds=27)
+"""Until then an attempt tries to write down what came of it."""
+
 
 @dataclass(frozen=True)
 class Attempt:
     """One attempt at sending: its name, unlike any other's, and its clock.
 
-    The clock is the lifecycle's: real time, but for a lifecycle that was moved forward.
+    The clock is the lifecycle's: real time, but for a lifecycle that was moved forward. Nothing leaves after
+    `latest`, nor once it is `stopped`; what came of it is written down until `last_word`.
     """
 
     token: str
     started: datetime
     elapsed: Callable[[], timedelta]
+    latest: timedelta = LATEST
+    last_word: timedelta = LAST_WORD
+    stopped: Callable[[], bool] = lambda: False
 
     @property
     def now(self) -> datetime:

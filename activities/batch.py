@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Generic, TypeVar, cast
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,6 +19,12 @@ OUT_OF_REACH = (OperationalError, InterfaceError, OSError)
 """The database itself is at fault, not what was asked."""
 
 
+@dataclass(frozen=True)
+class _Asking(Generic[Q, A]):
+    requests: Sequence[Q]
+    answers: asyncio.Future[list[A | Exception]]
+
+
 class Batch(Generic[Q, A]):
     """What many ask at one time is answered in one transaction; each has its answer once it is committed.
 
@@ -28,7 +36,7 @@ class Batch(Generic[Q, A]):
         self._engine = engine
         self._transaction = transaction
         self._answer = answer
-        self._gathered: list[tuple[Q, asyncio.Future[A]]] = []
+        self._gathered: list[_Asking[Q, A]] = []
         self._at_work: asyncio.Task[None] | None = None
 
     async def ask(self, request: Q) -> A:
@@ -47,14 +55,13 @@ class Batch(Generic[Q, A]):
 
     async def ask_each(self, requests: Sequence[Q]) -> list[A | Exception]:
         """A page of requests, each with its answer or its own error."""
-        loop = asyncio.get_running_loop()
-        asked: list[tuple[Q, asyncio.Future[A]]] = [(request, loop.create_future()) for request in requests]
-        self._gathered += asked
+        if not requests:
+            return []
+        answers: asyncio.Future[list[A | Exception]] = asyncio.get_running_loop().create_future()
+        self._gathered.append(_Asking(requests, answers))
         if self._at_work is None:
             self._at_work = asyncio.create_task(self._work())
-        answers = await asyncio.gather(*(answer for _, answer in asked), return_exceptions=True)
-        # Nobody cancels a single answer, and `_settle` hands on nothing but an Exception.
-        return cast("list[A | Exception]", answers)
+        return await answers
 
     async def _work(self) -> None:
         try:
@@ -64,20 +71,19 @@ class Batch(Generic[Q, A]):
         finally:
             self._at_work = None
 
-    async def _settle(self, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
+    async def _settle(self, batch: Sequence[_Asking[Q, A]]) -> None:
+        answers = iter(await self._answers([request for asking in batch for request in asking.requests]))
+        for asking in batch:
+            theirs = list(islice(answers, len(asking.requests)))
+            if not asking.answers.done():
+                asking.answers.set_result(theirs)
+
+    async def _answers(self, requests: Sequence[Q]) -> list[A | Exception]:
         try:
             async with self._transaction(self._engine) as connection:
-                answers = await self._answer(connection, [request for request, _ in batch])
+                return list(await self._answer(connection, requests))
         except Exception as error:
-            if len(batch) > 1 and not isinstance(error, OUT_OF_REACH):
-                # One of them cannot be answered: it must not take the others with it.
-                for one in batch:
-                    await self._settle([one])
-                return
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
-        else:
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
+            if len(requests) == 1 or isinstance(error, OUT_OF_REACH):
+                return [error] * len(requests)
+        # One of them cannot be answered: it must not take the others with it.
+        return [answer for one in requests for answer in await self._answers([one])]

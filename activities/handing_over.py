@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from activities.attempt import Attempt, Item, Later
 from activities.batch import OUT_OF_REACH
@@ -17,17 +18,15 @@ from channels.base import Asking, Channel, DeliveryError, Message, Receipt, can_
 from channels.registry import Channels
 from models.agenda import ChannelOutcome, Status
 from models.channels import EMAIL, PUSH, SMS
+from models.member_content import PhoneCodeContent
 from models.merchant import Merchant, SmsProvider
 from models.notices import CATALOGUE, NoticeClass
 from models.tables.messages import MessageStatus
 
 SEND_LIMIT = timedelta(seconds=20)
 """One hand-over at the most."""
-LATEST = timedelta(seconds=8)
-"""An attempt that took longer than this to get so far gives up, lest it overlap with the next one."""
-
-LAST_WORD = timedelta(seconds=27)
-"""Until then an attempt tries to write down what came of it."""
+TURN = timedelta(seconds=20)
+"""So long a message waits for its turn at a provider that sets a pace; then it comes again."""
 PAUSE = timedelta(seconds=0.5)
 
 _log = logging.getLogger(__name__)
@@ -35,23 +34,30 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """A claimed message, ready to leave. `held`: it is marked as leaving when its turn has come."""
+    """A claimed message, ready to leave. `held`: it is marked as leaving when its turn has come.
+
+    `paced`: its turn is the provider's to give.
+    """
 
     item: Item
     claim: Claim
     rendered: Rendered
     held: bool = False
-    keyed: bool = False
-    """Whoever may have it already drops a second one."""
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether it may arrive twice when it goes."""
-        return self.claim.doubtful and not self.keyed
+    paced: bool = False
 
 
-class TakenOverError(Exception):
-    """The claim is not good any more: another attempt has the message, or it was closed."""
+@dataclass
+class _Leaving:
+    """A message on its way out, by one of these providers; `left` is what became of it.
+
+    `held`: it is not marked yet. `doubtful`: it may arrive twice when it goes.
+    """
+
+    job: Job
+    held: bool
+    doubtful: bool
+    providers: Sequence[Channel] = ()
+    left: Left | None = None
 
 
 class HandingOver:
@@ -72,13 +78,16 @@ class HandingOver:
 
     async def send(self, jobs: Sequence[Job], attempt: Attempt) -> list[ChannelOutcome | Later]:
         """Hand each message over, side by side; the answers are in their order, and in the log."""
-        came = await asyncio.gather(*(self._one(job, attempt) for job in jobs), return_exceptions=True)
+        leaving = [self._leaving(job, attempt) for job in jobs]
+        going = [one for one in leaving if one.left is None]
+        await self._mark([one for one in going if not one.job.paced], attempt)
+        came = await asyncio.gather(*(self._one(one, attempt) for one in going), return_exceptions=True)
         # What nobody foresaw of one leaves none of the others in doubt.
-        left = [one for one in came if isinstance(one, Left)]
+        left = [one.left for one in leaving if one.left is not None]
         await self._write_down(left, attempt)
-        for one in came:
-            if isinstance(one, BaseException):
-                raise one
+        for fault in came:
+            if fault is not None:
+                raise fault
         return [_answer(one, job) for one, job in zip(left, jobs, strict=True)]
 
     async def _write_down(self, left: Sequence[Left], attempt: Attempt) -> None:
@@ -87,61 +96,77 @@ class HandingOver:
             try:
                 return await self._log.leave(left)
             except OUT_OF_REACH as error:
-                if attempt.elapsed() + PAUSE > LAST_WORD:
+                if attempt.elapsed() + PAUSE > attempt.last_word:
                     raise
                 name = type(error).__name__  # its sentence quotes the messages
                 _log.warning("what came of %d messages is not written down yet: %s", len(left), name)
                 await asyncio.sleep(PAUSE.total_seconds())
 
-    async def _one(self, job: Job, attempt: Attempt) -> Left:
-        """What becomes of one message. Never raises but for what nobody foresaw."""
+    def _leaving(self, job: Job, attempt: Attempt) -> _Leaving:
+        """By whom a message goes; or what becomes of it at once, for it does not."""
+        one = _Leaving(job, job.held, job.claim.doubtful)
         try:
-            providers = _providers(job.item, self._channels)
+            one.providers = _providers(job.item, self._channels)
         except DeliveryError as error:
-            return _failed(job, attempt, error, "")
-        # Of two providers it is not known which one an attempt that died had tried.
-        job = replace(job, keyed=len(providers) == 1 and providers[0].abilities.idempotent)
-        if job.doubtful and _once_at_most(job.item, providers[0]):
+            one.left = _failed(one, attempt, error, "")
+            return one
+        first = one.providers[0]
+        # Who may have it already drops a second one; but of two it is not known which one an attempt that
+        # died had tried.
+        one.doubtful &= len(one.providers) > 1 or not first.abilities.idempotent
+        if one.doubtful and _once_at_most(job.item, first):
             reason = "an attempt died after it may have sent this, and it may not go twice"
-            return _left(job, attempt, MessageStatus.UNCERTAIN, reason, providers[0].provider)
-        if late := _too_late(job, attempt):
-            return _left(job, attempt, MessageStatus.WAITING, late)
-        try:
-            return await self._by_one_of(job, attempt, providers)
-        except TakenOverError:
-            return _left(job, attempt, MessageStatus.WAITING, "another attempt has taken it over")
+            one.left = _left(one, attempt, MessageStatus.UNCERTAIN, reason, first.provider)
+        elif late := _too_late(job, attempt):
+            one.left = _left(one, attempt, MessageStatus.WAITING, late)
+        return one
 
-    async def _by_one_of(self, job: Job, attempt: Attempt, providers: Sequence[Channel]) -> Left:
-        """By the merchant's provider; by the second one where the first is down and surely did not send."""
-        message = _message(job, attempt)
-        for number, provider in enumerate(providers):
+    async def _mark(self, leaving: Sequence[_Leaving], attempt: Attempt) -> None:
+        """From here on they may have been sent. What another attempt has taken over is left to that one."""
+        held = [one for one in leaving if one.held]
+        if not held:
+            return
+        for one, ours in zip(held, await self._log.hand_over([one.job.claim for one in held]), strict=True):
+            one.held = False
+            if not ours:
+                one.left = _left(one, attempt, MessageStatus.WAITING, "another attempt has taken it over")
+
+    async def _one(self, one: _Leaving, attempt: Attempt) -> None:
+        """What becomes of one message. Never raises but for what nobody foresaw.
+
+        It goes by the merchant's provider; by the second one where the first is down and surely did not send.
+        """
+        for provider in one.providers:
             try:
-                turn = await self._turn(provider, job, attempt)
-                if turn is not None and not turn.given:
-                    return _not_yet(job, attempt, turn, provider)
-                if late := _too_late(job, attempt):
-                    return _left(job, attempt, MessageStatus.WAITING, late)
-                receipt = await _hand_over(provider, message)
+                one.left = await self._by(provider, one, attempt)
             except DeliveryError as error:
-                last = number == len(providers) - 1
-                if last or error.permanent or error.doubtful or job.claim.doubtful:
-                    return _failed(job, attempt, error, provider.provider)
-                _log.warning("%s is down, the next provider takes over: %s", provider.provider, error)
-            else:
-                return _sent(job, attempt, receipt, provider)
-        raise AssertionError("there is at least one provider")
+                _blot(error, one.job)
+                last = provider is one.providers[-1]
+                if last or error.permanent or error.doubtful or one.job.claim.doubtful:
+                    one.left = _failed(one, attempt, error, provider.provider)
+                else:
+                    _log.warning("%s is down, the next provider takes over: %s", provider.provider, error)
+            if one.left is not None:
+                return
 
-    async def _turn(self, provider: Channel, job: Job, attempt: Attempt) -> Turn | None:
+    async def _by(self, provider: Channel, one: _Leaving, attempt: Attempt) -> Left:
+        turn = await self._turn(provider, one, attempt)
+        if one.left is not None:  # taken over
+            return one.left
+        if turn is not None and not turn.given:
+            return _not_yet(one, attempt, turn, provider)
+        if late := _too_late(one.job, attempt):
+            return _left(one, attempt, MessageStatus.WAITING, late)
+        return _sent(one, attempt, await _hand_over(provider, _message(one.job, attempt)), provider)
+
+    async def _turn(self, provider: Channel, one: _Leaving, attempt: Attempt) -> Turn | None:
         """Wait until the provider's pace lets this message go; None where it sets none."""
-        limit = self._limit(provider, job.item.merchant)
+        limit = self._limit(provider, one.job.item.merchant)
         if limit is None:
-            await self._mark(job)
+            await self._mark([one], attempt)
             return None
-        return await self._rates.wait(limit, LATEST - attempt.elapsed(), lambda: self._mark(job))
-
-    async def _mark(self, job: Job) -> None:
-        if job.held and not all(await self._log.hand_over([job.claim])):
-            raise TakenOverError
+        patience = min(attempt.latest - attempt.elapsed(), TURN)
+        return await self._rates.wait(limit, patience, lambda: self._mark([one], attempt))
 
     def _limit(self, provider: Channel, merchant: Merchant) -> Limit | None:
         key = (provider.provider, merchant.id)
@@ -152,8 +177,10 @@ class HandingOver:
 
 def _too_late(job: Job, attempt: Attempt) -> str:
     """Why it may not leave any more, or an empty string; asked after every wait."""
-    if attempt.elapsed() > LATEST:
+    if attempt.elapsed() > attempt.latest:
         return "the attempt was too slow to send in its time"
+    if attempt.stopped():
+        return "it was told to leave off before this could leave"
     if attempt.now > job.item.delivery.notice.not_after:
         return "its last moment passed before it could leave"
     return ""
@@ -175,6 +202,14 @@ async def _hand_over(provider: Channel, message: Message) -> Receipt:
         _log.exception("%s raised what no channel may", provider.provider)
         reason = f"{type(error).__name__} in the channel {provider.provider}"
         raise DeliveryError(reason, doubtful=True, code="unforeseen") from error
+
+
+def _blot(error: DeliveryError, job: Job) -> None:
+    """A provider that quotes the message in its refusal tells nobody the code in it. [WACA-35]"""
+    content = job.item.delivery.content
+    if isinstance(content, PhoneCodeContent):
+        error.reason = str(error).replace(content.code, content.masked.code)
+        error.args = (error.reason,)
 
 
 def _providers(item: Item, channels: Channels) -> list[Channel]:
@@ -219,45 +254,58 @@ def _message(job: Job, attempt: Attempt) -> Message:
     )
 
 
-def _sent(job: Job, attempt: Attempt, receipt: Receipt, provider: Channel) -> Left:
-    left = _left(job, attempt, MessageStatus.SENT, job.rendered.fallback, receipt.provider)
+def _sent(one: _Leaving, attempt: Attempt, receipt: Receipt, provider: Channel) -> Left:
     asked = bool(receipt.provider_id) and provider.abilities.receipts and isinstance(provider, Asking)
-    ask_at = real_time() + FIRST_ASK if asked else None
-    return replace(left, provider_id=receipt.provider_id, ask_at=ask_at)
-
-
-def _not_yet(job: Job, attempt: Attempt, turn: Turn, provider: Channel) -> Left:
-    """Nothing has left: its turn comes later than this attempt may wait."""
-    reason = f"{provider.provider} takes only so many messages a second"
-    left = _left(job, attempt, MessageStatus.WAITING, reason, provider.provider)
-    return replace(left, wait=max(turn.at - real_time(), timedelta(0)))
-
-
-def _failed(job: Job, attempt: Attempt, error: DeliveryError, provider: str) -> Left:
-    """What an error makes of the message: another attempt, unless it can never go."""
-    if not error.permanent:
-        left = _left(job, attempt, MessageStatus.WAITING, str(error), provider)
-        return replace(left, doubtful=job.claim.doubtful or error.doubtful, wait=error.retry_after)
-    left = _left(job, attempt, MessageStatus.FAILED, str(error), provider)
-    return replace(
-        left,
-        refund=job.claim.paid and not job.doubtful,
-        dead_address=str(error) if error.dead_address else "",
+    return _left(
+        one,
+        attempt,
+        MessageStatus.SENT,
+        one.job.rendered.fallback,
+        receipt.provider,
+        provider_id=receipt.provider_id,
+        ask_at=real_time() + FIRST_ASK if asked else None,
     )
 
 
-def _left(job: Job, attempt: Attempt, status: MessageStatus, reason: str, provider: str = "") -> Left:
-    address = job.item.delivery.notice.recipient.address(job.item.channel)
+def _not_yet(one: _Leaving, attempt: Attempt, turn: Turn, provider: Channel) -> Left:
+    """Nothing has left: its turn comes later than this attempt may wait."""
+    reason = f"{provider.provider} takes only so many messages a second"
+    wait = max(turn.at - real_time(), timedelta(0))
+    return _left(one, attempt, MessageStatus.WAITING, reason, provider.provider, wait=wait)
+
+
+def _failed(one: _Leaving, attempt: Attempt, error: DeliveryError, provider: str) -> Left:
+    """What an error makes of the message: another attempt, unless it can never go."""
+    claim, reason = one.job.claim, str(error)
+    if not error.permanent:
+        left = _left(one, attempt, MessageStatus.WAITING, reason, provider, wait=error.retry_after)
+        return replace(left, doubtful=claim.doubtful or error.doubtful)
+    return _left(
+        one,
+        attempt,
+        MessageStatus.FAILED,
+        reason,
+        provider,
+        refund=claim.paid and not one.doubtful,
+        dead_address=reason if error.dead_address else "",
+    )
+
+
+def _left(
+    one: _Leaving, attempt: Attempt, status: MessageStatus, reason: str, provider: str = "", **more: Any
+) -> Left:
+    item, claim = one.job.item, one.job.claim
     return Left(
-        job.claim,
-        job.item.merchant.id,
+        claim,
+        item.merchant.id,
         status,
         attempt.now,
         reason,
-        provider=provider,
+        provider,
         # Until it is settled the doubt stays: the next attempt may go by another provider.
-        doubtful=job.claim.doubtful if status is MessageStatus.WAITING else job.doubtful,
-        address=address,
+        doubtful=claim.doubtful if status is MessageStatus.WAITING else one.doubtful,
+        address=item.delivery.notice.recipient.address(item.channel),
+        **more,
     )
 
 

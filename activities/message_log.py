@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,6 +14,7 @@ from activities.consents import Consents
 from activities.database import reading, writing
 from activities.ledger import Short, lock, refund, reserve
 from activities.message_rows import (
+    HELD,
     HOLDING,
     MESSAGES,
     ON_THE_WAY,
@@ -33,6 +34,7 @@ from activities.message_rows import (
     locked,
     new_row,
     outcome_of,
+    pieces,
     suppression,
 )
 from models.agenda import ChannelOutcome, Status
@@ -41,6 +43,20 @@ from models.ids import message_reference
 from models.tables.messages import MessageStatus
 
 __all__ = ["Asked", "Claim", "Closing", "Left", "MessageLog"]
+
+
+_LEAVING = (
+    update(MESSAGES)
+    .where(
+        MESSAGES.c.notice_key.in_(bindparam("keys", expanding=True)),
+        MESSAGES.c.channel == bindparam("channel_"),
+        MESSAGES.c.token == bindparam("token_"),
+        MESSAGES.c.status.in_(HELD),
+    )
+    .values(status=MessageStatus.HANDING_OVER)
+    .returning(MESSAGES.c.notice_key)
+)
+"""Marks what one attempt holds still of one channel, and tells what that is."""
 
 
 class MessageLog:
@@ -124,13 +140,15 @@ class MessageLog:
         return await _paid(connection, asked, claims)
 
     async def _hand_over(self, connection: AsyncConnection, claims: Sequence[Claim]) -> list[bool]:
-        rows = await locked(connection, [claim.place for claim in claims], *HOLDING)
-        held = [holds_still(claim, rows) for claim in claims]
-        leaving = {"status": MessageStatus.HANDING_OVER}
-        marks = [{**holder(claim), **leaving} for claim, holds in zip(claims, held, strict=True) if holds]
-        if marks:
-            await connection.execute(THEIRS, marks)
-        return held
+        keys: dict[tuple[str, str], list[str]] = {}
+        for claim in claims:
+            keys.setdefault((claim.channel, claim.token), []).append(claim.key)
+        held = set()
+        for (channel, token), theirs in sorted(keys.items()):
+            for some in pieces(theirs):
+                whose = {"channel_": channel, "token_": token, "keys": some}
+                held |= {(key, channel, token) for key in await connection.scalars(_LEAVING, whose)}
+        return [(claim.key, claim.channel, claim.token) in held for claim in claims]
 
     async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> list[None]:
         ordered = sorted(left, key=lambda one: one.claim.place)

@@ -1,11 +1,11 @@
 """The rows of the message log: what is written for a claim, for what came of it, and for what is not sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Row, bindparam, or_, select, tuple_, update
+from sqlalchemy import Column, Row, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.ledger import Want
@@ -261,21 +261,28 @@ def outcome_of(row: Row[Any]) -> ChannelOutcome:
 async def locked(
     connection: AsyncConnection, places: Sequence[Place], *columns: Column[Any]
 ) -> dict[Place, Row[Any]]:
-    """The rows of these messages, or those columns of them, locked.
+    """The rows of these messages, or those columns of them, locked, and it may be more of their notices.
 
     On SQLite the transaction holds the whole database already.
     """
-    ordered, found = sorted(set(places)), {}
-    for start in range(0, len(ordered), CHUNK):
+    # Pairs after IN would be clearer, but for them SQLite reads the whole log.
+    channels, found = sorted({channel for _, channel in places}), {}
+    for keys in pieces({key for key, _ in places}):
         query = (
             select(*(columns or MESSAGES.c))
-            .where(tuple_(MESSAGES.c.notice_key, MESSAGES.c.channel).in_(ordered[start : start + CHUNK]))
+            .where(MESSAGES.c.notice_key.in_(keys), MESSAGES.c.channel.in_(channels))
             .order_by(MESSAGES.c.notice_key, MESSAGES.c.channel)
             .with_for_update()
         )
         for row in await connection.execute(query):
             found[(row.notice_key, row.channel)] = row
     return found
+
+
+def pieces(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Keys in their order, so many at a time as a query may list."""
+    ordered = sorted(keys)
+    return (ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK))
 
 
 _TO_A_LIFECYCLE = {MessageStatus.DELIVERED: Status.SENT, MessageStatus.UNDELIVERED: Status.FAILED}

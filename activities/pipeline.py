@@ -6,9 +6,10 @@ once; what leaves is marked in small groups, so that a crash leaves no more doub
 
 import asyncio
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from activities.attempt import Answer, Attempt, Item, Later
 from activities.handing_over import HandingOver, Job
@@ -21,6 +22,7 @@ from activities.templates import Templates
 from models.agenda import ChannelOutcome, Status
 from models.channels import SMS
 from models.ids import message_reference
+from models.member_content import PhoneCodeContent
 from models.notices import CATALOGUE
 from models.own_template import NONE, Overrides
 from models.tables.messages import MessageStatus
@@ -34,8 +36,10 @@ from policies.gate import (
     before_rendering,
 )
 
-GROUP = 50
-"""So many messages leave at one time: those that a crash leaves in doubt."""
+GROUP = 25
+"""So many messages leave at one time, and what came of them is written down at one time."""
+LANES = 2
+"""So many groups of a page are on their way at one time: what a crash leaves in doubt is fifty messages."""
 BREATH = 20
 """So many are rendered before others on the event loop have their turn."""
 
@@ -49,6 +53,8 @@ class _Way:
     item: Item
     proposal: Proposal
     rendered: Rendered | None = None
+    logged: str = ""
+    """Its text as the message log keeps it."""
     claim: Claim | None = None
     answer: Answer | None = None
     paced: bool = False
@@ -89,19 +95,23 @@ class Pipeline:
         return answers
 
     async def _send(self, items: Sequence[Item], attempt: Attempt) -> list[Answer]:
-        ways = [_Way(item, _proposal(item, attempt.now)) for item in items]
+        now = attempt.now
+        ways = [_Way(item, _proposal(item, now)) for item in items]
         standings = await self._standings.read([way.proposal for way in ways])
         for way, standing in zip(ways, standings, strict=True):
-            way.proposal = replace(way.proposal, standing=standing)
+            way.proposal.standing = standing
         await self._pass_the_gate(ways, attempt)
         passed = [way for way in ways if way.rendered is not None and way.answer is None]
         for way in passed:
             way.paced = self._handing_over.paced(way.item)
-        at_once = len(passed) <= GROUP
+        at_once = len(passed) <= GROUP * LANES
         await self._claim(passed, attempt, in_hand=at_once)
         ready = [way for way in passed if way.answer is None]
-        for start in range(0, len(ready), GROUP):
-            await self._hand_over(ready[start : start + GROUP], attempt, marked=at_once)
+        groups = (ready[start : start + GROUP] for start in range(0, len(ready), GROUP))
+        lanes = [self._lane(groups, attempt, marked=at_once) for _ in range(LANES)]
+        for fault in await asyncio.gather(*lanes, return_exceptions=True):
+            if fault is not None:
+                raise fault
         return [way.answer or Later(way.item.channel, "not reached") for way in ways]
 
     async def _pass_the_gate(self, ways: Sequence[_Way], attempt: Attempt) -> None:
@@ -134,10 +144,11 @@ class Pipeline:
 
     def _render(self, way: _Way, own: Overrides) -> None:
         item = way.item
+        content = item.delivery.content
         try:
-            rendered = self._renderer.render(
-                item.delivery.notice, item.delivery.content, item.merchant, item.channel, own
-            )
+            rendered = self._worded(item, content, own)
+            secret = isinstance(content, PhoneCodeContent)
+            way.logged = self._worded(item, content.masked, own).text if secret else rendered.text
         except RenderError as error:
             # A mended template lets the message go: it is tried again until its last moment.
             way.answer = Later(item.channel, str(error))
@@ -148,18 +159,27 @@ class Pipeline:
             way.answer = Later(item.channel, f"{type(error).__name__} while it was rendered")
             return
         way.rendered = rendered
-        way.proposal = replace(way.proposal, text=rendered.text, segments=rendered.segments)
+        way.proposal.text, way.proposal.segments = rendered.text, rendered.segments
+
+    def _worded(self, item: Item, content: Any, own: Overrides) -> Rendered:
+        return self._renderer.render(item.delivery.notice, content, item.merchant, item.channel, own)
 
     async def _claim(self, ways: Sequence[_Way], attempt: Attempt, *, in_hand: bool) -> None:
-        asked = [_asked(way, attempt, in_hand=in_hand and not way.paced) for way in ways]
+        now = attempt.now
+        asked = [_asked(way, attempt, now, in_hand=in_hand and not way.paced) for way in ways]
         for way, claim in zip(ways, await self._log.claim(asked), strict=True):
             way.claim, way.answer = claim, claim.outcome
             if claim.hindrance:
                 way.answer = Later(way.item.channel, claim.hindrance)
 
+    async def _lane(self, groups: Iterator[Sequence[_Way]], attempt: Attempt, *, marked: bool) -> None:
+        """One group after another: while the provider has this one, another is marked or written down."""
+        for group in groups:
+            await self._hand_over(group, attempt, marked=marked)
+
     async def _hand_over(self, ways: Sequence[_Way], attempt: Attempt, *, marked: bool) -> None:
         jobs = [
-            Job(way.item, way.claim, way.rendered, held=way.paced or not marked)
+            Job(way.item, way.claim, way.rendered, held=way.paced or not marked, paced=way.paced)
             for way in ways
             if way.claim and way.rendered
         ]
@@ -178,20 +198,18 @@ def _closing(way: _Way, decision: Refused | Deferred, now: datetime) -> Closing:
     return Closing(item.delivery, item.channel, status, decision.reason, now, decision.rule, POLICY_VERSION)
 
 
-def _asked(way: _Way, attempt: Attempt, *, in_hand: bool) -> Asked:
+def _asked(way: _Way, attempt: Attempt, now: datetime, *, in_hand: bool) -> Asked:
     item, rendered = way.item, way.rendered
     if rendered is None:
         raise ValueError("only what is rendered can be claimed")
     said = {
         "locale": rendered.locale,
         "subject": rendered.subject,
-        "text": rendered.text,
+        "text": way.logged,
         "segments": rendered.segments,
         "policy_version": POLICY_VERSION,
     }
-    return Asked(
-        item.delivery, item.channel, item.merchant, attempt.token, attempt.now, said, _want(way), in_hand
-    )
+    return Asked(item.delivery, item.channel, item.merchant, attempt.token, now, said, _want(way), in_hand)
 
 
 def _want(way: _Way) -> Want | None:

@@ -58,18 +58,19 @@ _NOTHING_COUNTED = Left()
 
 
 async def _read(connection: AsyncConnection, proposals: Sequence[Proposal]) -> list[Standing]:
+    places = [_where(proposal) for proposal in proposals]
     suspended = await _suspensions(connection, proposals)
-    suppressed = await _suppressions(connection, proposals)
-    consents = await _consents(connection, proposals)
-    verified = await _verified(connection, proposals)
+    suppressed = await _suppressions(connection, places)
+    consents = await _consents(connection, proposals, places)
+    verified = await _verified(connection, proposals, places)
     sent = await _sent_today(connection, proposals)
     left = await left_for(connection, proposals)
     return [
         Standing(
-            consent=_latest(consents, proposal),
-            verified=_where(proposal) in verified,
+            consent=_latest(consents, proposal, place),
+            verified=place in verified,
             suspended=_suspension(suspended, proposal),
-            suppressed=suppressed.get(_where(proposal), ""),
+            suppressed=suppressed.get(place, ""),
             address_problem=_problem(proposal),
             zone=_zone(proposal),
             sent_today=sent.get(number, 0),
@@ -77,7 +78,7 @@ async def _read(connection: AsyncConnection, proposals: Sequence[Proposal]) -> l
             credits_left=left.get(number, _NOTHING_COUNTED).credits,
             domestic=_domestic(proposal),
         )
-        for number, proposal in enumerate(proposals)
+        for number, (proposal, place) in enumerate(zip(proposals, places, strict=True))
     ]
 
 
@@ -133,36 +134,42 @@ def _suspension(found: Mapping[str, Rows], proposal: Proposal) -> str:
     return ""
 
 
-async def _suppressions(connection: AsyncConnection, proposals: Sequence[Proposal]) -> dict[Where, str]:
+async def _suppressions(connection: AsyncConnection, places: Iterable[Where]) -> dict[Where, str]:
     query = select(SuppressionRow.__table__).where(col(SuppressionRow.lifted_at).is_(None))  # type: ignore[attr-defined]
-    rows = await _of_addresses(connection, query, SuppressionRow, proposals)
+    rows = await _of_addresses(connection, query, SuppressionRow, places)
     return {(row.merchant_id, row.address, row.channel): row.reason for row in rows}
 
 
-async def _verified(connection: AsyncConnection, proposals: Sequence[Proposal]) -> set[Where]:
-    asking = [proposal for proposal in proposals if proposal.class_policy.verified]
+async def _verified(
+    connection: AsyncConnection, proposals: Sequence[Proposal], places: Sequence[Where]
+) -> set[Where]:
+    asking = [place for p, place in zip(proposals, places, strict=True) if p.class_policy.verified]
     query = select(VerifiedAddressRow.__table__)  # type: ignore[attr-defined]
     rows = await _of_addresses(connection, query, VerifiedAddressRow, asking)
     return {(row.merchant_id, row.address, row.channel) for row in rows}
 
 
 async def _consents(
-    connection: AsyncConnection, proposals: Sequence[Proposal]
+    connection: AsyncConnection, proposals: Sequence[Proposal], places: Sequence[Where]
 ) -> dict[tuple[Where, str], Row[Any]]:
-    asking = [p for p in proposals if p.class_policy.consent is not ConsentRule.NONE]
+    asking = [
+        (proposal, place)
+        for proposal, place in zip(proposals, places, strict=True)
+        if proposal.class_policy.consent is not ConsentRule.NONE
+    ]
     query = select(ConsentRow.__table__)  # type: ignore[attr-defined]
     rows = await _rows(
         connection,
-        _of_merchants(query, ConsentRow, asking),
+        _of_merchants(query, ConsentRow, (merchant_id for _, (merchant_id, _, _) in asking)),
         col(ConsentRow.subject),
-        {subject for proposal in asking for subject in _subjects(proposal)},
+        {subject for proposal, place in asking for subject in _subjects(proposal, place)},
     )
     return {((row.merchant_id, row.subject, row.channel), row.notice_class): row for row in rows}
 
 
-def _subjects(proposal: Proposal) -> Iterator[str]:
+def _subjects(proposal: Proposal, place: Where) -> Iterator[str]:
     """Under which names the recipient may have spoken."""
-    _, address, _ = _where(proposal)
+    _, address, _ = place
     member = proposal.notice.recipient.member_id
     if address:
         yield address
@@ -170,12 +177,12 @@ def _subjects(proposal: Proposal) -> Iterator[str]:
         yield member_subject(member)
 
 
-def _latest(consents: Mapping[tuple[Where, str], Row[Any]], proposal: Proposal) -> Consent:
+def _latest(consents: Mapping[tuple[Where, str], Row[Any]], proposal: Proposal, place: Where) -> Consent:
     """The last word of the member or about the address; of two at one moment, the no."""
     if not consents:
         return Consent.NOT_ASKED
-    merchant, channel, word = proposal.merchant.id, proposal.channel, proposal.notice_class.word
-    keys = (((merchant, subject, channel), word) for subject in _subjects(proposal))
+    (merchant, _, channel), word = place, proposal.notice_class.word
+    keys = (((merchant, subject, channel), word) for subject in _subjects(proposal, place))
     rows = [consents[key] for key in keys if key in consents]
     if not rows:
         return Consent.NOT_ASKED
@@ -213,9 +220,8 @@ async def _sent(
     query: Select[Any] = select(*(col(getattr(MessageRow, name)) for name in names), at)
     query = query.where(at >= since, col(MessageRow.status).in_(COUNTED))
     addresses = {_address(proposal) for proposal in proposals}
-    return await _rows(
-        connection, _of_merchants(query, MessageRow, proposals), col(MessageRow.address), addresses
-    )
+    query = _of_merchants(query, MessageRow, (proposal.merchant.id for proposal in proposals))
+    return await _rows(connection, query, col(MessageRow.address), addresses)
 
 
 def _midnight(proposal: Proposal) -> datetime:
@@ -224,15 +230,15 @@ def _midnight(proposal: Proposal) -> datetime:
 
 
 async def _of_addresses(
-    connection: AsyncConnection, query: Select[Any], table: Any, proposals: Sequence[Proposal]
+    connection: AsyncConnection, query: Select[Any], table: Any, places: Iterable[Where]
 ) -> list[Row[Any]]:
-    addresses = {address for _, address, _ in map(_where, proposals) if address}
-    return await _rows(connection, _of_merchants(query, table, proposals), col(table.address), addresses)
+    known = [(merchant_id, address) for merchant_id, address, _ in places if address]
+    query = _of_merchants(query, table, (merchant_id for merchant_id, _ in known))
+    return await _rows(connection, query, col(table.address), {address for _, address in known})
 
 
-def _of_merchants(query: Select[Any], table: Any, proposals: Sequence[Proposal]) -> Select[Any]:
-    merchants = sorted({proposal.merchant.id for proposal in proposals})
-    return query.where(col(table.merchant_id).in_(merchants))
+def _of_merchants(query: Select[Any], table: Any, merchant_ids: Iterable[str]) -> Select[Any]:
+    return query.where(col(table.merchant_id).in_(sorted(set(merchant_ids))))
 
 
 async def _rows(

@@ -1,6 +1,6 @@
 """A message that wants to go, and all that is known of whom it goes to and from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -33,13 +33,14 @@ class Standing:
     domestic: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Proposal:
     """A message that wants to go: this notice, by this channel, at this moment (UTC).
 
-    `text`, `segments` and `notes`, the block that the merchant wrote into it, are known once it is rendered.
-    `row` is the catalogue's for the kind of notice, unless another is given. `branch_id`: the outlet whose
-    quota it counts in; blank is the merchant itself.
+    It is filled in on its way: `standing` first; `text`, `segments` and `notes`, the block that the merchant
+    wrote into it, once it is rendered. `row` is the catalogue's for the kind of notice, unless another is
+    given. `branch_id`: the outlet whose quota it counts in; blank is the merchant itself. `kind_row` is what
+    the catalogue says of the notice, and `class_policy` how the merchant treats its class.
     """
 
     notice: Notice
@@ -52,20 +53,16 @@ class Proposal:
     notes: str = ""
     row: Row | None = None
     branch_id: str = ""
+    kind_row: Row = field(init=False)
+    class_policy: ClassPolicy = field(init=False)
 
-    @property
-    def kind_row(self) -> Row:
-        """What the catalogue says of this kind of notice."""
-        return self.row or CATALOGUE[self.notice.kind]
+    def __post_init__(self) -> None:
+        self.kind_row = self.row or CATALOGUE[self.notice.kind]
+        self.class_policy = self.merchant.gate.of(self.notice_class)
 
     @property
     def notice_class(self) -> NoticeClass:
         return self.kind_row.notice_class
-
-    @property
-    def class_policy(self) -> ClassPolicy:
-        """How the merchant treats this class."""
-        return self.merchant.gate.of(self.notice_class)
 
     @property
     def zone(self) -> str:

@@ -14,16 +14,16 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
-from activities.attempt import Answer, Attempt, Item, Later
+from activities.attempt import LATEST, Answer, Attempt, Item, Later
 from activities.database import reading, writing
 from activities.delivery import Deliveries
-from activities.handing_over import LATEST, HandingOver, Job
+from activities.handing_over import HandingOver, Job
 from activities.ledger import Want
 from activities.ledger_accounts import balance, topup
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from activities.message_rows import Asked, Claim, Closing, Left
-from activities.pipeline import Pipeline
+from activities.pipeline import GROUP, LANES, Pipeline
 from activities.rates import Rates
 from activities.rendering import Rendered, Renderer
 from activities.standing import Standings
@@ -109,6 +109,77 @@ async def test_a_page_is_marked_and_settled_in_a_transaction_each(engine: AsyncE
     assert await log.hand_over(claims) == [True] * 200
     await log.leave([left(claim) for claim in claims])
     assert len(commits) == 2
+
+
+async def test_of_a_page_only_two_groups_are_in_doubt_at_any_moment(engine: AsyncEngine) -> None:
+    """A crash leaves in doubt what is marked and not written down yet: fifty messages, whatever the page."""
+    in_doubt, most = set[str](), 0
+
+    class Watched(MessageLog):
+        async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
+            nonlocal most
+            held = await super().hand_over(claims)
+            in_doubt.update(claim.key for claim in claims)
+            most = max(most, len(in_doubt))
+            return held
+
+        async def leave(self, left: Sequence[Left]) -> None:
+            await super().leave(left)
+            in_doubt.difference_update(one.claim.key for one in left)
+
+    async def answer(message: Message) -> Receipt:
+        assert message.key in in_doubt
+        await asyncio.sleep(0.002)
+        return await taken(message)
+
+    log, provider = Watched(engine), Fake(answer)
+    sending = Pipeline(log, Standings(engine), Renderer(), handing_over(log, engine, provider))
+    page = [free(number) for number in range(5 * GROUP + 1)]
+    answers = await sending.send(page, Clock().attempt())
+    assert {_status(one[-1]) for one in answers} == {"sent"}
+    assert (most, in_doubt) == (GROUP * LANES, set())
+    assert len(provider.given) == len(page)
+
+
+async def test_a_group_that_cannot_be_marked_leaves_no_other_in_doubt(engine: AsyncEngine) -> None:
+    """The attempt ends only when what it has handed over is written down."""
+
+    class Failing(MessageLog):
+        async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
+            if claims[0].key == page[0].delivery.notice.key:
+                raise OperationalError("UPDATE", {}, Exception("the database is away"))
+            return await super().hand_over(claims)
+
+    async def answer(message: Message) -> Receipt:
+        await asyncio.sleep(0.01)
+        return await taken(message)
+
+    log, provider = Failing(engine), Fake(answer)
+    sending = Pipeline(log, Standings(engine), Renderer(), handing_over(log, engine, provider))
+    page = [free(number) for number in range(4 * GROUP)]
+    with pytest.raises(OperationalError):
+        await sending.send(page, Clock().attempt())
+    rows = await rows_of(engine)
+    assert {key for key, row in rows.items() if row["status"] == "sent"} == set(provider.given)
+    assert {row["status"] for row in rows.values()} == {"sent", "claimed"}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_log_is_not_read_from_end_to_end_for_a_page(engine: AsyncEngine) -> None:
+    """What a page costs does not grow with the history behind it: SQLite says in words how it looks."""
+    said: list[str] = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: said.append(str(call[2])))
+    log, page = MessageLog(engine), [free(number) for number in range(3)]
+    await log.claim([asked(one, "died", in_hand=False) for one in page])
+    claims = await log.claim([asked(one, in_hand=False) for one in page])
+    assert await log.hand_over(claims) == [True] * 3
+    await log.leave([left(claim, MessageStatus.FAILED, refund=True) for claim in claims])
+    looked = {sql for sql in said if sql.startswith(("SELECT messages", "UPDATE messages"))}
+    assert len(looked) >= 4
+    async with reading(engine) as connection:
+        for sql in looked:
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?"))
+            assert not [row for row in plan if str(row.detail).startswith("SCAN messages")], sql
 
 
 async def test_a_fault_in_a_channel_puts_only_its_own_message_in_doubt(engine: AsyncEngine) -> None:

@@ -214,10 +214,10 @@ async def test_a_page_taken_again_counts_only_what_is_new(shop: AsyncEngine) -> 
 async def test_pages_meet_without_a_gap_or_an_overlap(shop: AsyncEngine) -> None:
     """The last one is as long as it is; where pages come out even, one more look finds nobody."""
     the, made = waves(shop, Counting()), greeting()
-    options = WaveOptions(page_size=50, cut_ahead=2)
+    options = WaveOptions(page_size=30, cut_ahead=2)
     first: Cut = await attempt().run(the.cut, CutOrder(made, "", options))
     second: Cut = await attempt().run(the.cut, CutOrder(made, first.untils[-1], options))
-    assert first == Cut(("m00049", "m00099"), last=False, zone=SHOP.zone)
+    assert first == Cut(("m00029", "m00059"), last=False, zone=SHOP.zone)
     assert second == Cut((f"m{MANY - 1:05}",), last=True, zone=SHOP.zone)
     even = replace(options, page_size=MANY // 2)
     whole: Cut = await attempt().run(the.cut, CutOrder(made, "", even))
@@ -246,6 +246,28 @@ async def test_closing_leaves_those_alone_who_are_in_the_audience_still(shop: As
         for row in await MessageLog(shop).messages(limit=1000)
     )
     assert rows == {("today", "lapsed"): MANY, ("todax", "waiting"): MANY}
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+async def test_closing_leaves_messages_of_another_wave_of_that_subject_alone(
+    shop: AsyncEngine, everybody: bool
+) -> None:
+    """A coupon's later holders, a birthday in another zone: they have a wave of their own."""
+
+    async def busy(_: Message) -> None:
+        raise DeliveryError("busy")
+
+    the, first = waves(shop, Counting(answer=busy)), greeting()
+    later = replace(first, due=first.due + timedelta(minutes=5))
+    assert (await deliver(the, first, page=Page("", "m00029"))).waiting == 30
+    assert (await deliver(the, later, page=Page("m00029", "m99999"), at=later.due)).waiting == MANY - 30
+    async with writing(shop) as connection:
+        await connection.execute(delete(MEMBERS))
+    assert await attempt().run(the.close, CloseWave(later, everybody=everybody)) == MANY - 30
+    rows = await MessageLog(shop).messages(limit=1000)
+    assert {row["notice_key"][-6:] for row in rows if row["status"] == "waiting"} == {
+        f"m{number:05}" for number in range(30)
+    }
 
 
 async def test_an_audience_or_a_merchant_that_is_not_known_yet_is_waited_for(shop: AsyncEngine) -> None:

@@ -14,10 +14,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from math import ceil
 from types import TracebackType
 from typing import Any, Self
 
-from activities.pipeline import GROUP
+from activities.pipeline import GROUP, LANES
 from tests.faults.campaign_items import key_of
 from tests.faults.campaign_worker import GAVE_UP, PATIENCE, Order, Point
 from tests.processes import ROOT
@@ -281,11 +282,12 @@ class Campaign:
     def _death(self, unit: tuple[int, ...]) -> Death | None:
         if self.toll.deaths.total() >= self.plan.kills:
             return None
-        if len(unit) > GROUP and unit not in self._begun:
+        if len(unit) > GROUP * LANES and unit not in self._begun:
             # Only a page that is as long as that still is marked group by group: die in the midst of it.
             self._begun.add(unit)
             point = (Point.TAKEN, Point.MARKED, Point.TOLD)[len(self._begun) % 3]
-            return Death(point, self._chance.randrange(len(unit)))
+            passes = ceil(len(unit) / GROUP) if point is Point.MARKED else len(unit)
+            return Death(point, self._chance.randrange(passes))
         if self._chance.random() > DEADLY:
             return None
         point = self._chance.choice(list(Point))
