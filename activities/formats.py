@@ -148,7 +148,7 @@ class Formats:
 
     def number(self, amount: Decimal) -> str:
         """An amount of no currency: `1,234.5`."""
-        # Most are whole, and no two members have the same: Babel takes ten times as long, and a cache is no help.
+        # Most are whole, and no two members have the same: Babel takes ten times as long, and no cache helps.
         if self.thousands and amount >= 0 and amount == (whole := int(amount)):
             return f"{whole:,}".replace(",", self.thousands)
         return format_decimal(amount, locale=self.home)
