@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,3 +38,24 @@ class Selection(Protocol):
         now: datetime,
     ) -> list[Chosen]:
         """What is told to these, in the order of their ids; who is not in it any more is left out."""
+
+
+@runtime_checkable
+class Sharing(Selection, Protocol):
+    """A selection of which several waves are due at one moment, under one subject."""
+
+    def others(self, wave: Wave, merchant: Merchant) -> Select[tuple[str]]:
+        """The ids of those to whom another one of these waves tells the same."""
+
+
+@runtime_checkable
+class Marking(Selection, Protocol):
+    """A selection that keeps what it has told, so that no other wave tells of the same."""
+
+    async def mark(
+        self, connection: AsyncConnection, wave: Wave, merchant: Merchant, member_ids: Sequence[str]
+    ) -> None:
+        """Note what this wave tells to these, in the transaction that then reads it; safe to run again.
+
+        It stays noted, whatever becomes of the messages.
+        """

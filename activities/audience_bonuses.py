@@ -5,13 +5,14 @@ from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.audience import Chosen, Selection
 from activities.bonus_accounts import balances_of
-from activities.bonus_books import LOTS, chunks, something_left
+from activities.bonus_books import LOTS, chunks, lock, something_left
 from activities.members import MEMBERS, read_members
+from activities.wave_rows import key_of
 from models.bonus_rules import Window, bounds
 from models.credits import UNITS, to_points
 from models.member_content import BonusView, MemberContent
@@ -24,21 +25,38 @@ _total = func.sum(LOTS.c.remaining)
 
 
 class BonusHolders:
-    """Those of whom `models.bonus_rules.announced` says that the run tells them at least the minimum.
+    """Those to whom a run tells something, by `models.bonus_rules.announced`.
 
-    Parameters: `currency`, `minimum`, `today` (of the run, in the merchant's zone), `days`, and `since`, the
-    instant of the run before, or nothing. What was told to us after the wave's moment is for the next run.
+    Parameters: `currency`, `minimum`, `today` (of the run, in the merchant's zone), and `days`.
     """
 
     def __init__(self, what: TaskKind) -> None:
-        self._moment = LOTS.c.active_from if what is TaskKind.BONUS_ACTIVATION else LOTS.c.expires_at
+        activation = what is TaskKind.BONUS_ACTIVATION
+        self._moment = LOTS.c.active_from if activation else LOTS.c.expires_at
+        self._told_by = LOTS.c.activation_told_by if activation else LOTS.c.burn_told_by
+        # The lots of a page are to be found by their members, not by their moments: they are few.
+        self._its_moment = func.coalesce(self._moment, self._moment)
 
     def who(self, wave: Wave, merchant: Merchant, now: datetime) -> Select[tuple[str]]:  # noqa: ARG002
         """The members whose sum reaches the minimum."""
         member = exists().where(
             MEMBERS.c.merchant_id == merchant.id, MEMBERS.c.member_id == LOTS.c.member_id, MEMBERS.c.granted
         )
-        return _sums(select(LOTS.c.member_id), self._moment, wave, merchant).where(member)
+        return _enough(
+            select(LOTS.c.member_id).where(member, self._untold(self._moment, wave, merchant)), wave
+        )
+
+    async def mark(
+        self, connection: AsyncConnection, wave: Wave, merchant: Merchant, member_ids: Sequence[str]
+    ) -> None:
+        """Mark the lots that are told of. Tills wait: no spend comes between the mark and what is read."""
+        currency = wave.audience.parameters["currency"]
+        await lock(connection, merchant.id, [(member_id, currency) for member_id in member_ids])
+        for some in chunks(member_ids):
+            lots = LOTS.c.member_id.in_(some), self._untold(self._its_moment, wave, merchant)
+            enough = _enough(select(LOTS.c.member_id).where(*lots), wave).correlate(None)
+            theirs = update(LOTS).where(*lots, self._told_by == "", LOTS.c.member_id.in_(enough))
+            await connection.execute(theirs.values({self._told_by: key_of(wave, "")}))
 
     async def read(
         self,
@@ -49,27 +67,40 @@ class BonusHolders:
         now: datetime,
     ) -> list[Chosen]:
         """The sum to each, as it is now; nothing after the first of its bonuses has begun, or burnt."""
-        # The lots are to be found by their members, not by their moments: those of a page are few.
-        moment = func.coalesce(self._moment, self._moment)
-        query = _sums(select(LOTS.c.member_id, _total, func.min(moment)), moment, wave, merchant)
-        sums: dict[str, tuple[int, datetime]] = {}
+        first = func.min(self._its_moment)
+        lots = select(LOTS.c.member_id, _total, first).where(self._untold(self._its_moment, wave, merchant))
+        query, sums = _enough(lots, wave), dict[str, tuple[int, datetime]]()
         for some in chunks(member_ids):
-            for member_id, units, first in await connection.execute(query.where(LOTS.c.member_id.in_(some))):
-                sums[member_id] = int(units), first
+            for member_id, units, soon in await connection.execute(query.where(LOTS.c.member_id.in_(some))):
+                sums[member_id] = int(units), soon
         members = await read_members(connection, merchant.id, sorted(sums))
         balances = await balances_of(connection, merchant.id, sorted(members), now)
         chosen = []
         for member_id, member in sorted(members.items()):
-            units, first = sums[member_id]
+            units, soon = sums[member_id]
             content = MemberContent(
                 member_id,
                 merchant.zone,
                 member.branch_id,
-                bonus=_view(wave, merchant, units, first),
+                bonus=_view(wave, merchant, units, soon),
                 balances=balances[member_id],
             )
-            chosen.append(Chosen(member.person, content, not_after=first))
+            chosen.append(Chosen(member.person, content, not_after=soon))
         return chosen
+
+    def _untold(self, moment: ColumnElement[datetime], wave: Wave, merchant: Merchant) -> ColumnElement[bool]:
+        """The lots within the window of which no other run has told."""
+        parameters = wave.audience.parameters
+        today = date.fromisoformat(parameters["today"])
+        start, end = bounds(Window(today, int(parameters["days"]), merchant.zone))
+        return and_(
+            LOTS.c.merchant_id == merchant.id,
+            LOTS.c.currency == parameters["currency"],
+            something_left(),
+            moment >= start,
+            moment < end,
+            self._told_by.in_(["", key_of(wave, "")]),
+        )
 
 
 BONUS_SELECTIONS: Mapping[str, Selection] = {
@@ -77,37 +108,11 @@ BONUS_SELECTIONS: Mapping[str, Selection] = {
 }
 
 
-def _sums(query: Select[Any], moment: ColumnElement[datetime], wave: Wave, merchant: Merchant) -> Select[Any]:
-    """The rule of `announced` in SQL, and the minimum."""
+def _enough(lots: Select[Any], wave: Wave) -> Select[Any]:
+    """By member, where the sum reaches the minimum."""
     least = Decimal(wave.audience.parameters["minimum"]) * UNITS
     units = max(1, int(least.to_integral_value(ROUND_CEILING)))
-    lots = query.where(
-        LOTS.c.merchant_id == merchant.id,
-        LOTS.c.currency == wave.audience.parameters["currency"],
-        something_left(),
-        _is_news(moment, _window(wave, merchant)),
-    )
     return lots.group_by(LOTS.c.member_id).having(_total >= units)
-
-
-def _window(wave: Wave, merchant: Merchant) -> Window:
-    parameters = wave.audience.parameters
-    since = parameters.get("since")
-    return Window(
-        date.fromisoformat(parameters["today"]),
-        int(parameters["days"]),
-        merchant.zone,
-        since=datetime.fromisoformat(since) if since else None,
-        until=wave.due,
-    )
-
-
-def _is_news(moment: ColumnElement[datetime], window: Window) -> ColumnElement[bool]:
-    within = bounds(window)
-    found = and_(moment >= within.start, moment < within.end, LOTS.c.told_at <= within.until)
-    if within.fresh is None:
-        return found
-    return and_(found, or_(moment >= within.fresh, LOTS.c.told_at > within.since))
 
 
 def _view(wave: Wave, merchant: Merchant, units: int, first: datetime) -> BonusView:

@@ -80,7 +80,6 @@ def _lot_row(merchant_id: str, accrual: Accrual, now: datetime) -> dict[str, Any
         "amount": units,
         "remaining": units,
         "accrued_at": at,
-        "told_at": now,
         "active_from": begins,
         "expires_at": accrual.expires_at,
         "note": accrual.note,

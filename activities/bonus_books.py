@@ -163,7 +163,8 @@ def lot(row: Row[Any]) -> Lot:
         active_from=row.active_from,
         expires_at=row.expires_at,
         accrued_at=row.accrued_at,
-        told_at=row.told_at,
+        activation_told_by=row.activation_told_by,
+        burn_told_by=row.burn_told_by,
     )
 
 

@@ -104,7 +104,6 @@ async def _new_lot(
         "amount": units,
         "remaining": units,
         "accrued_at": min(wanted.at, now),
-        "told_at": now,
         "active_from": now,
         "expires_at": now + timedelta(days=wanted.days),
         "note": wanted.note,

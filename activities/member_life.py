@@ -8,14 +8,14 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.bonus_accounts import balances_of, lots_of
 from activities.coupons import held_by
 from activities.database import reading, writing
 from activities.members import MEMBERS, read_members
 from activities.merchants import Merchants, UnknownMerchantError
-from activities.tasks import last_run, tasks_of
+from activities.tasks import tasks_of
 from models.agenda import Agenda, Foreseen, Notice
 from models.foreseen import Holdings, foreseen
 from models.member import Member
@@ -35,7 +35,8 @@ class UnknownMemberError(LookupError):
     def __init__(self, merchant_id: str, member_id: str) -> None:
         super().__init__(
             f"member {member_id!r} of merchant {merchant_id!r} is not known, or its phone is still to be"
-            " verified: add it with `carillon member import FILE`"
+            " verified: add it with `carillon member import FILE`, or give its code back with"
+            " `carillon member verify`"
         )
 
 
@@ -88,7 +89,8 @@ class MemberLife:
             return await self.remembered(look)
         except (UnknownMerchantError, UnknownMemberError) as error:
             kind = type(error).__name__.removesuffix("Error")
-            raise ApplicationError(str(error), type=kind) from None
+            # Told before it is kept is nothing out of order: it fills no log.
+            raise ApplicationError(str(error), type=kind, category=ApplicationErrorCategory.BENIGN) from None
 
     @activity.defn(name="look_at_member")
     async def look(self, look: Look) -> Seen:
@@ -98,7 +100,7 @@ class MemberLife:
             member = await _member(connection, look.merchant_id, look.member_id)
             if member is None:
                 return Seen(None)
-            holdings = await _holdings(connection, merchant, member, look.now)
+            holdings = await _holdings(connection, merchant, member)
         return Seen(profile_of(member, merchant), foreseen(holdings, look.now))
 
     @activity.defn(name="keep_member")
@@ -128,8 +130,12 @@ class MemberLife:
         """
         recalled = await self.remembered(look)
         blank = MemberState(look.merchant_id, look.member_id)
-        agenda = member_agenda(begin(blank, recalled.profile, recalled.memory, look.now), look.now)
-        return replace(agenda, owed=(), next_moment=None, over=False, foreseen=recalled.foreseen)
+        state = begin(blank, recalled.profile, recalled.memory, look.now)
+        agenda = member_agenda(state, look.now)
+        # Of one whose life never began nothing was owed: no channel is the reason why nothing came.
+        left_out = agenda.left_out if state.registered or state.purchased else ()
+        found = replace(agenda, owed=(), left_out=left_out, next_moment=None, over=False)
+        return replace(found, foreseen=recalled.foreseen)
 
     async def fresh(
         self, notice: Notice, content: MemberContent, merchant: Merchant, now: datetime
@@ -151,18 +157,13 @@ async def _member(connection: AsyncConnection, merchant_id: str, member_id: str)
     return found and replace(found, registered_at=_aware(found.registered_at))
 
 
-async def _holdings(
-    connection: AsyncConnection, merchant: Merchant, member: Member, now: datetime
-) -> Holdings:
-    tasks = await tasks_of(connection, merchant.id)
-    runs = {task.task_id: await last_run(connection, task, now) for task in tasks}
+async def _holdings(connection: AsyncConnection, merchant: Merchant, member: Member) -> Holdings:
     return Holdings(
         merchant,
         member,
         coupons=await held_by(connection, merchant.id, member.member_id),
         lots=await lots_of(connection, merchant.id, member.member_id),
-        tasks=tasks,
-        last_runs={task_id: run for task_id, run in runs.items() if run is not None},
+        tasks=await tasks_of(connection, merchant.id),
     )
 
 

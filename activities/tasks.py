@@ -102,12 +102,6 @@ async def runs_of(connection: AsyncConnection, merchant_id: str) -> dict[str, La
     return {row.task_id: LastRun(row.task_id, _aware(row.run_at), row.words, row.done_at) for row in found}
 
 
-async def last_run(connection: AsyncConnection, task: RegularTask, before: datetime) -> datetime | None:
-    """The last run before that instant that did its work, or does it still; of a task of another name too."""
-    query = select(func.max(RUNS.c.run_at)).where(_line(task), RUNS.c.run_at < before.astimezone(UTC))
-    return _aware_or_none((await connection.execute(query)).scalar_one())
-
-
 class Tasks:
     """The regular tasks of all merchants."""
 
@@ -149,10 +143,7 @@ class Tasks:
 
     @activity.defn(name="begin_task_run")
     async def begin(self, beginning: Beginning) -> Begun:
-        """Take note that a run begins, and answer what it needs. Safe to run again: the answer is the same.
-
-        From here on no later run tells of what this one tells, and no earlier one begins any more.
-        """
+        """Take note that a run begins, and answer what it needs: the same, however often it is asked."""
         task, run_at = beginning.task, beginning.run_at.astimezone(UTC)
         async with writing(self._engine) as connection:
             await _alone(connection, task.merchant_id)
@@ -161,7 +152,7 @@ class Tasks:
             if known is not None:
                 skip = known.words if known.skipped else "it has run already" if known.done_at else ""
                 return Begun(_aware_or_none(known.since), skip, currencies)
-            since = await last_run(connection, task, run_at)
+            since = await _last_run(connection, task, run_at)
             skip = await _reason_to_skip(connection, beginning)
             await connection.execute(
                 insert(RUNS).values(
@@ -209,12 +200,18 @@ class Tasks:
         return sorted({zone or merchant.zone_of(branch_id) for zone, branch_id in found})
 
 
+async def _last_run(connection: AsyncConnection, task: RegularTask, before: datetime) -> datetime | None:
+    """The last run before that instant that did its work, or does it still; of a task of another name too."""
+    query = select(func.max(RUNS.c.run_at)).where(_line(task), RUNS.c.run_at < before)
+    return _aware_or_none((await connection.execute(query)).scalar_one())
+
+
 async def _reason_to_skip(connection: AsyncConnection, beginning: Beginning) -> str:
-    """Birthdays have each their own day: a later run takes none of them away."""
+    """Birthdays have each their own day, and bonuses their marks: a later run takes nothing from these."""
     task = beginning.task
     if beginning.too_late:
         return f"missed by more than {task.catch_up_hours} hours"
-    if task.kind is TaskKind.BIRTHDAY:
+    if task.kind is TaskKind.BIRTHDAY or task.kind in NOTICES:
         return ""
     later = (
         select(RUNS.c.run_at).where(_line(task), RUNS.c.run_at > beginning.run_at.astimezone(UTC)).limit(1)

@@ -27,7 +27,8 @@ class Lot:
     """What was accrued at one time, and what is left of it.
 
     Spendable from `active_from` until just before `expires_at` (None: it never ends); UTC instants.
-    `accrued_at` is when it happened, `told_at` when we heard of it: an offline till tells late.
+    `accrued_at` is when it happened. Which run told its member that it begins, and which that it burns;
+    blank: none yet.
     """
 
     lot_id: int
@@ -37,7 +38,8 @@ class Lot:
     active_from: datetime
     expires_at: datetime | None = None
     accrued_at: datetime = LONG_AGO
-    told_at: datetime = LONG_AGO
+    activation_told_by: str = ""
+    burn_told_by: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,44 +1,24 @@
 """Which bonuses can be spent, in which order they go, which are told of before they begin or end. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from models.bonus import LONG_AGO, Lot, Part
 from models.regular_task import TaskKind
-from models.timing import SECOND, end_of_day, local_day
+from models.timing import SECOND, end_of_day
 
 NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True)
 class Window:
-    """What one run of a notice looks at. [LOY-61, LOY-71]
-
-    The `days` that follow `today`, the local day of the run. `since`: the last run that was done, None for
-    the first. `until`: this run; what was told after it is left to the next. Both are UTC instants.
-    """
+    """What one run of a notice looks at: the `days` that follow `today`, its local day. [LOY-61, LOY-71]"""
 
     today: date
     days: int
     zone: str
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """A window in instants: from `start` to before `end`, and told up to `until`.
-
-    Before `fresh` the last run has told of it, unless it was told to us after `since`.
-    """
-
-    start: datetime
-    end: datetime
-    fresh: datetime | None = None
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 def active(lot: Lot, now: datetime) -> bool:
@@ -79,29 +59,32 @@ def give_back(parts: Sequence[Part], before: Decimal, amount: Decimal) -> tuple[
     return tuple(found)
 
 
-def bounds(window: Window) -> Bounds:
-    """The window as instants, by the days of its zone."""
-    start, end = _after(window, window.today), _after(window, window.today + timedelta(days=window.days))
-    if window.since is None:
-        return Bounds(start, end, until=window.until)
-    last = local_day(window.since, window.zone)
-    fresh = _after(window, last + timedelta(days=window.days))
-    return Bounds(start, end, fresh, window.since, window.until)
+def bounds(window: Window) -> tuple[datetime, datetime]:
+    """From when to before when it is, by the days of its zone; UTC."""
+    return _after(window, window.today), _after(window, window.today + timedelta(days=window.days))
 
 
-def announced(lots: Iterable[Lot], what: TaskKind, window: Window) -> Decimal:
-    """The sum that this run tells of, of one member's lots of one currency. [LOY-62, LOY-71]
+def announced(
+    lots: Iterable[Lot], what: TaskKind, window: Window, minimum: Decimal, run: str
+) -> tuple[Lot, ...]:
+    """What a run tells of, of one member's lots of one currency; all or nothing. [LOY-61, LOY-62, LOY-71]
 
     Lots that become spendable (for BONUS_BURN: of which something is left that ends) within the window, and
-    of which no earlier run told: their day was not in its window, or they were told to us after it.
+    of which no other run has told, if they are something, and together at least the minimum. What is too
+    little stays untold, and counts again in the next run.
     """
-    return sum((lot.left for lot in announced_lots(lots, what, window)), NOTHING)
+    start, end = bounds(window)
+    found = []
+    for lot in lots:
+        moment = turning_point(lot, what)
+        if lot.left > 0 and moment is not None and start <= moment < end and told_by(lot, what) in ("", run):
+            found.append(lot)
+    return tuple(found) if found and sum_of(found) >= minimum else ()
 
 
-def announced_lots(lots: Iterable[Lot], what: TaskKind, window: Window) -> tuple[Lot, ...]:
-    """The lots of that sum."""
-    within = bounds(window)
-    return tuple(lot for lot in lots if lot.left > 0 and _is_news(lot, turning_point(lot, what), within))
+def sum_of(lots: Iterable[Lot]) -> Decimal:
+    """What is left of these together."""
+    return sum((lot.left for lot in lots), NOTHING)
 
 
 def turning_point(lot: Lot, what: TaskKind) -> datetime | None:
@@ -109,19 +92,16 @@ def turning_point(lot: Lot, what: TaskKind) -> datetime | None:
     return lot.active_from if what is TaskKind.BONUS_ACTIVATION else lot.expires_at
 
 
-def worth_telling(total: Decimal, minimum: Decimal) -> bool:
-    """Whether a sum is told: it reaches the minimum, and is something at all. [LOY-61, LOY-71]"""
-    return total > 0 and total >= minimum
+def told_by(lot: Lot, what: TaskKind) -> str:
+    """The run whose notice has told of that moment; blank: none yet."""
+    return lot.activation_told_by if what is TaskKind.BONUS_ACTIVATION else lot.burn_told_by
 
 
-def _is_news(lot: Lot, moment: datetime | None, within: Bounds) -> bool:
-    if moment is None or not within.start <= moment < within.end:
-        return False
-    if within.until is not None and lot.told_at > within.until:
-        return False
-    if within.fresh is None or within.since is None:
-        return True
-    return moment >= within.fresh or lot.told_at > within.since
+def told(lot: Lot, what: TaskKind, run: str) -> Lot:
+    """The lot, of which that run has told."""
+    if what is TaskKind.BONUS_ACTIVATION:
+        return replace(lot, activation_told_by=run)
+    return replace(lot, burn_told_by=run)
 
 
 def _order(lot: Lot) -> tuple[bool, datetime, datetime, int]:

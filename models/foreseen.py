@@ -4,8 +4,8 @@ Worked out by the same pure rules that these go by, so that a member's whole fut
 is what comes as things stand: a spend, a redemption or another task makes another one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice, takewhile
@@ -13,7 +13,7 @@ from itertools import islice, takewhile
 from models.agenda import Foreseen
 from models.birthday import next_birthday
 from models.bonus import Lot
-from models.bonus_rules import Window, announced, worth_telling
+from models.bonus_rules import Window, announced, sum_of, told
 from models.coupon import CouponState, HeldCoupon
 from models.coupon_agenda import expiring_telling, issued_telling
 from models.ids import coupon_workflow_id, task_schedule_id
@@ -38,14 +38,13 @@ LEDGER = "bonuses"
 
 @dataclass(frozen=True)
 class Holdings:
-    """What one member holds, and what its merchant sends to whom. `last_runs`: by task, the last one done."""
+    """What one member holds, and what its merchant sends to whom."""
 
     merchant: Merchant
     member: Member
     coupons: tuple[HeldCoupon, ...] = ()
     lots: tuple[Lot, ...] = ()
     tasks: tuple[RegularTask, ...] = ()
-    last_runs: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def zone(self) -> str:
@@ -97,19 +96,19 @@ def _tasks(holdings: Holdings, now: datetime) -> Iterator[Foreseen]:
 
 
 def _announcements(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator[Foreseen]:
-    """The next run that tells of each account. [LOY-61, LOY-71]"""
+    """The runs that tell of an account, one after another: each leaves to the next what it does not tell.
+
+    [LOY-61, LOY-71]
+    """
     accounts = {name: lots for name, lots in holdings.accounts.items() if task.currency in ("", name)}
-    since = holdings.last_runs.get(task.task_id)
-    for run in _runs(task, holdings.merchant.zone, now):
-        window = Window(local_day(run, holdings.merchant.zone), task.days, holdings.merchant.zone, since)
-        told = {name: announced(lots, task.kind, window) for name, lots in accounts.items()}
-        for name, amount in told.items():
-            if worth_telling(amount, task.minimum):
-                yield _from_task(holdings, task, run, _amount(amount, name))
-                del accounts[name]
-        if not accounts:
-            break
-        since = run
+    zone = holdings.merchant.zone
+    for run in _runs(task, zone, now) if accounts else ():
+        window, mark = Window(local_day(run, zone), task.days, zone), run.isoformat()
+        for name, lots in accounts.items():
+            telling = announced(lots, task.kind, window, task.minimum, mark)
+            if telling:
+                yield _from_task(holdings, task, run, _amount(sum_of(telling), name))
+                accounts[name] = tuple(told(one, task.kind, mark) if one in telling else one for one in lots)
 
 
 def _birthday(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator[Foreseen]:

@@ -33,7 +33,8 @@ class TaskRun:
 class TaskReport:
     """What came of one run. `skipped`: why it did nothing, in words. `sent`: how many messages have gone.
 
-    `gifts`: how many members have a birthday's bonuses; `bonuses`: what upkeep did, in words.
+    `gifts`: how many members have a birthday's bonuses; `bonuses`: what upkeep did, in words. `broken_off`:
+    so many of its waves were terminated.
     """
 
     run_at: datetime
@@ -42,19 +43,28 @@ class TaskReport:
     sent: int = 0
     gifts: int = 0
     bonuses: str = ""
+    broken_off: int = 0
 
     @property
     def words(self) -> str:
         """The report in one line."""
         if self.skipped:
             return f"skipped: {self.skipped}"
-        parts = [f"{self.waves} waves, {self.sent} sent"] * bool(self.waves)
+        waves = "1 wave" if self.waves == 1 else f"{self.waves} waves"
+        parts = [f"{waves}, {self.sent} sent"] * bool(self.waves)
+        parts += [f"{self.broken_off} broken off"] * bool(self.broken_off)
         parts += [f"{self.gifts} gifts"] * bool(self.gifts) + [self.bonuses] * bool(self.bonuses)
         return ", ".join(parts) or "nobody to write to"
 
-    def plus(self, *, waves: int = 0, sent: int = 0, gifts: int = 0) -> "TaskReport":
+    def plus(self, *, waves: int = 0, sent: int = 0, gifts: int = 0, broken_off: int = 0) -> "TaskReport":
         """With what has come since."""
-        return replace(self, waves=self.waves + waves, sent=self.sent + sent, gifts=self.gifts + gifts)
+        return replace(
+            self,
+            waves=self.waves + waves,
+            sent=self.sent + sent,
+            gifts=self.gifts + gifts,
+            broken_off=self.broken_off + broken_off,
+        )
 
 
 def run_stamp(run: datetime) -> str:
@@ -71,14 +81,13 @@ def patience(task: RegularTask) -> timedelta:
     return late + LONGEST_DAY if task.kind is TaskKind.BIRTHDAY else late
 
 
-def bonus_wave(run: TaskRun, currency: str, at: datetime, since: datetime | None) -> Wave:
-    """The notices about one account: `since` is the run before, None for the first one. [LOY-62, LOY-71]"""
+def bonus_wave(run: TaskRun, currency: str, at: datetime) -> Wave:
+    """The notices about one account. [LOY-62, LOY-71]"""
     parameters = {
         "currency": currency,
         "minimum": str(run.task.minimum),
         "today": local_day(at, run.zone).isoformat(),
         "days": str(run.task.days),
-        "since": since.isoformat() if since else "",
     }
     audience = Audience(run.task.kind.value, parameters)
     return _wave(run.task, audience, at, f"{currency}@{run_stamp(at)}")

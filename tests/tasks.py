@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from activities.bonuses import Bonuses
 from activities.members import Members
-from channels.base import Abilities, Message, Receipt
+from channels.base import Abilities, DeliveryError, Message, Receipt
 from models.bonus import Accrual
 from models.member import Member
 from models.member_policy import BonusAccount
@@ -37,14 +37,21 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass
 class Post:
-    """A mail provider that keeps what it takes: to whom, and what it says."""
+    """A mail provider that keeps what it takes: to whom, and what it says.
+
+    `busy`: whom it refuses once, and for how long where it says so.
+    """
 
     provider: str = "smtp"
     abilities: Abilities = field(default_factory=Abilities)
     taken: list[tuple[str, str]] = field(default_factory=list)
+    busy: dict[str, timedelta | None] = field(default_factory=dict)
 
     async def send(self, message: Message) -> Receipt:
-        self.taken.append((message.to.partition("@")[0], f"{message.subject}\n{message.text}"))
+        name = message.to.partition("@")[0]
+        if name in self.busy:
+            raise DeliveryError("busy", retry_after=self.busy.pop(name))
+        self.taken.append((name, f"{message.subject}\n{message.text}"))
         return Receipt(self.provider)
 
     async def close(self) -> None:

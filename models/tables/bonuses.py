@@ -26,7 +26,8 @@ class BonusAccountRow(SQLModel, table=True):
 class BonusLotRow(SQLModel, table=True):
     """What was accrued, or given back, by one event. `remaining`: nobody has spent it, nothing has burnt it.
 
-    `kind` is that of the entry that began it. `accrued_at`: when it happened; `told_at`: when it was told.
+    `kind` is that of the entry that began it. `accrued_at`: when it happened. `activation_told_by` and
+    `burn_told_by`: how the keys of the notices begin that tell of it, one for each; blank: none has told.
     """
 
     __tablename__ = "bonus_lots"
@@ -55,9 +56,10 @@ class BonusLotRow(SQLModel, table=True):
     amount: int = Field(sa_type=BigInteger)
     remaining: int = Field(sa_type=BigInteger)
     accrued_at: datetime
-    told_at: datetime
     active_from: datetime
     expires_at: datetime | None = None
+    activation_told_by: str = Field(default="", max_length=500)
+    burn_told_by: str = Field(default="", max_length=500)
     note: str = ""
 
 

@@ -17,7 +17,7 @@ class RegularTaskRow(SQLModel, table=True):
 
 
 class TaskRunRow(SQLModel, table=True):
-    """One run. It stays when the task is removed: what it has told is not told again.
+    """One run. It stays when the task is removed: what it has done is not done again.
 
     `since`: the run before it. `done_at`: None while it is under way. `skipped`: it did nothing.
     """

@@ -1,67 +1,103 @@
 """Who is told that bonuses begin or burn: in SQL those whom the rule names, with the same sums."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
+from typing import cast
+from uuid import uuid4
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.testing import ActivityEnvironment
 
-from activities.audience import Chosen
+from activities.audience import Chosen, Marking
 from activities.audiences import SELECTIONS
 from activities.bonus_books import LOTS
-from activities.bonuses import Bonuses
+from activities.bonus_spends import spend
+from activities.bonuses import Bonuses, lots_of
 from activities.database import open_database, reading, writing
+from activities.handing_over import HandingOver
 from activities.members import Members
+from activities.merchants import Merchants
+from activities.message_log import MessageLog
+from activities.message_rows import Asked, Claim
+from activities.pipeline import Pipeline
+from activities.rates import Rates
+from activities.rendering import Renderer
+from activities.standing import Standings
+from activities.wave_rows import key_of
+from activities.waves import Waves
+from channels.registry import Channels
 from models.bonus import Accrual, EntryKind, Lot, Spend
-from models.bonus_rules import Window, announced, worth_telling
+from models.bonus_rules import Window, announced, sum_of
+from models.bonus_rules import told as told_of
 from models.credits import to_units
 from models.member import Member
 from models.member_content import Balance, BonusView
 from models.notices import Kind
+from models.policy import ClassPolicy, GatePolicy
 from models.regular_task import TaskKind
 from models.timing import local_day
 from models.wave import Audience, Wave
+from models.wave_state import Page, PageOrder, WaveOptions
 from tests.requirements import requirement
 from tests.shops import PAYING
+from tests.tasks import Post
 
 NOW = datetime(2026, 3, 10, 1, tzinfo=UTC)
 """10 March, 09:00 in Taipei."""
 DAY = timedelta(days=1)
 WHO = ("ada", "bo", "cy")
+KINDS = [TaskKind.BONUS_ACTIVATION, TaskKind.BONUS_BURN]
+OPEN = replace(PAYING, locale="en", gate=GatePolicy(loyalty=ClassPolicy()))
 
 
 def wave(
-    what: TaskKind, minimum: str = "10", days: int = 3, since: datetime | None = None, merchant: str = "lumi"
+    what: TaskKind, minimum: str = "10", days: int = 3, merchant: str = "lumi", run: str = "mine"
 ) -> Wave:
-    """Of a run of now."""
+    """Of a run of today."""
     parameters = {
         "currency": "gift",
         "minimum": minimum,
         "today": local_day(NOW, PAYING.zone).isoformat(),
         "days": str(days),
-        "since": since.isoformat() if since else "",
     }
     audience = Audience(what.value, parameters)
-    return Wave(
-        "w", merchant, Kind(what.value), audience, ("email",), NOW, NOW + DAY, "task:lumi:t", "gift@now"
-    )
+    return Wave(run, merchant, Kind(what.value), audience, ("email",), NOW, NOW + DAY, "task:lumi:t", run)
 
 
-async def told(engine: AsyncEngine, asked: Wave) -> list[Chosen]:
-    """The audience: its ids, and then what they are told."""
+async def told(engine: AsyncEngine, asked: Wave, *, mark: bool = False) -> list[Chosen]:
+    """The audience: its ids, and then what they are told; the same once it is marked."""
     selection, merchant = SELECTIONS[asked.audience.name], replace(PAYING, id=asked.merchant_id)
     async with reading(engine) as connection:
         ids = [str(one) for (one,) in await connection.execute(selection.who(asked, merchant, NOW))]
         everybody = [one for (one,) in await connection.execute(select(LOTS.c.member_id).distinct())]
         chosen = await selection.read(connection, asked, merchant, sorted(everybody), NOW)
     assert sorted(ids) == [one.content.member_id for one in chosen]
+    if mark:
+        assert await marked(engine, asked, sorted(everybody)) == chosen
+        assert await told(engine, asked) == chosen
     return chosen
+
+
+async def marked(engine: AsyncEngine, asked: Wave, names: Sequence[str]) -> list[Chosen]:
+    """What is told to these, marked as a page does it."""
+    selection, merchant = SELECTIONS[asked.audience.name], replace(PAYING, id=asked.merchant_id)
+    assert isinstance(selection, Marking)
+    async with writing(engine) as connection:
+        await selection.mark(connection, asked, merchant, names)
+        return await selection.read(connection, asked, merchant, names, NOW)
+
+
+def amounts_of(chosen: list[Chosen]) -> dict[str, Decimal]:
+    return {one.content.member_id: one.content.bonus.amount for one in chosen if one.content.bonus}
 
 
 async def join(engine: AsyncEngine, *member_ids: str) -> None:
@@ -98,7 +134,120 @@ async def test_who_spends_before_the_page_is_sent_is_told_less_or_nothing(engine
     for event, left in ("s1", 20), ("s2", 10), ("s3", 0):
         await bonuses.spend("lumi", Spend("ada", "gift", Decimal(10), event, NOW), NOW)
         chosen = await told(engine, wave(TaskKind.BONUS_BURN))
-        assert [one.content.bonus.amount for one in chosen if one.content.bonus] == ([left] if left else [])
+        assert amounts_of(chosen) == ({"ada": left} if left else {})
+
+
+async def earn(engine: AsyncEngine, member_id: str, amount: str, days: int, event: str = "") -> None:
+    """Bonuses that begin on the day so many days ahead, and end on it."""
+    begins = NOW + days * DAY
+    accrual = Accrual(
+        member_id, "gift", Decimal(amount), event or uuid4().hex, NOW, begins, begins + DAY / 24
+    )
+    await Bonuses(engine).accrue("lumi", accrual, NOW)
+
+
+@requirement("LOY-62", "LOY-71")
+@pytest.mark.parametrize("what", KINDS)
+async def test_what_is_marked_is_told_by_its_run_alone(engine: AsyncEngine, what: TaskKind) -> None:
+    """Too little is left for the next run, and so is what comes later; the other notice has its own mark."""
+    await join(engine, *WHO)
+    await earn(engine, "ada", "6", 1)
+    await earn(engine, "ada", "6", 2)
+    await earn(engine, "bo", "6", 3)
+    assert amounts_of(await told(engine, wave(what), mark=True)) == {"ada": 12}
+    await earn(engine, "bo", "4", 3)
+    await earn(engine, "cy", "9.999", 3)
+    later = wave(what, run="later")
+    assert amounts_of(await told(engine, later, mark=True)) == {"bo": 10}
+    assert amounts_of(await told(engine, wave(what), mark=True)) == {"ada": 12}
+    (other,) = (one for one in KINDS if one is not what)
+    assert amounts_of(await told(engine, wave(other))) == {"ada": 12, "bo": 10}
+
+
+@requirement("LOY-62", "LOY-71")
+async def test_runs_beside_each_other_share_no_bonus_and_lose_none(engine: AsyncEngine) -> None:
+    """Nor while tills spend: what one of them marks, it tells; of what is too little nothing is marked."""
+    what, names = TaskKind.BONUS_BURN, [f"m{number:02}" for number in range(20)]
+    await join(engine, *names)
+    for name in names:
+        for number in range(3):
+            ends = NOW + 2 * DAY + number * DAY / 24
+            accrual = Accrual(name, "gift", Decimal(5), f"{name}/{number}", NOW, NOW, ends)
+            await Bonuses(engine).accrue("lumi", accrual, NOW)
+
+    async def tell(run: str) -> dict[str, Decimal]:
+        return amounts_of(await marked(engine, wave(what, run=run), names))
+
+    async def pay(name: str) -> None:
+        await Bonuses(engine).spend("lumi", Spend(name, "gift", Decimal(7), f"spent/{name}", NOW), NOW)
+
+    runs, _ = await asyncio.gather(
+        asyncio.gather(*map(tell, ("a", "b", "c"))), asyncio.gather(*map(pay, names[::2]))
+    )
+    async with reading(engine) as connection:
+        lots = {name: await lots_of(connection, "lumi", name) for name in names}
+    for name in names:
+        tale = [run[name] for run in runs if name in run]
+        assert tale == [15] or (tale == [] and name in names[::2]), "after a spend too little is left"
+        (mark,) = {lot.burn_told_by for lot in lots[name]}
+        assert bool(mark) == bool(tale)
+
+
+@requirement("LOY-71")
+async def test_a_mark_waits_for_the_till_that_is_spending(engine: AsyncEngine) -> None:
+    """What is left then is too little to tell, and so it is not marked: it counts again in the next run."""
+    await join(engine, "ada")
+    for _ in range(3):
+        await earn(engine, "ada", "5", 2)
+    later, spent = NOW + 2 * DAY, Spend("ada", "gift", Decimal(7), "s", NOW + 2 * DAY)
+    async with writing(engine) as connection:
+        await spend(connection, "lumi", spent, later)
+        telling = asyncio.create_task(marked(engine, wave(TaskKind.BONUS_BURN), ["ada"]))
+        await asyncio.wait({telling}, timeout=0.3)
+    assert await telling == []
+    async with reading(engine) as connection:
+        assert {lot.burn_told_by for lot in await lots_of(connection, "lumi", "ada")} == {""}
+
+
+@requirement("LOY-62", "LOY-71")
+async def test_a_page_killed_before_it_is_handed_over_tells_the_same_sum_again(engine: AsyncEngine) -> None:
+    """And no run in between tells any of it; what is spent meanwhile is not told."""
+    await Merchants(engine).apply(OPEN, NOW)
+    await join(engine, "ada", "bo")
+    for name in ("ada", "ada", "bo"):
+        await earn(engine, name, "6", 2)
+    asked, other = wave(TaskKind.BONUS_BURN, minimum="6"), wave(TaskKind.BONUS_BURN, "6", run="other")
+    post = Post()
+    with pytest.raises(Death):
+        await deliver(engine, post, asked, Dying(engine))
+    await deliver(engine, post, other)
+    assert post.taken == []
+    await deliver(engine, post, asked)
+    await deliver(engine, post, asked)
+    await deliver(engine, post, other)
+    assert sorted((name, text.split()[0]) for name, text in post.taken) == [("ada", "12"), ("bo", "6")]
+
+
+class Death(BaseException):
+    """The worker is no more."""
+
+
+class Dying(MessageLog):
+    """The message log of a worker that comes no further than to its door."""
+
+    async def claim(self, asked: Sequence[Asked]) -> list[Claim]:  # noqa: ARG002
+        raise Death
+
+
+async def deliver(engine: AsyncEngine, post: Post, asked: Wave, log: MessageLog | None = None) -> None:
+    """One go at the page of everybody."""
+    log = log or MessageLog(engine)
+    channels = Channels({}, cast(httpx.AsyncClient, None), extra={"smtp": post})
+    pipeline = Pipeline(log, Standings(engine), Renderer(), HandingOver(log, channels, Rates(engine)))
+    page = PageOrder(asked, Page("", "zzz"), WaveOptions())
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, started_time=NOW)
+    await environment.run(Waves(engine, Merchants(engine), pipeline, log).deliver_page, page)
 
 
 @dataclass(frozen=True)
@@ -109,12 +258,13 @@ class Scene:
     what: TaskKind
     minimum: str
     days: int
-    since: datetime | None
 
 
 quarters = st.integers(-20, 24).map(lambda number: NOW + number * DAY / 4)
 midnights = st.integers(-4, 8).map(lambda number: datetime(2026, 3, 10, 16, tzinfo=UTC) + number * DAY)
 moments = quarters | midnights | midnights.map(lambda moment: moment - timedelta(microseconds=1))
+marks = st.sampled_from(["", "", "mine", "other"])
+"""By the name of the run."""
 amounts = st.sampled_from(["0", "0.001", "2.5", "5", "10"]).map(Decimal)
 
 
@@ -127,7 +277,8 @@ def some_lots(draw: st.DrawFn) -> list[Lot]:
             draw(st.sampled_from(["gift"] * 4 + ["promo"])),
             Decimal(10),
             *draw(values),
-            told_at=draw(moments),
+            activation_told_by=draw(marks),
+            burn_told_by=draw(marks),
         )
         for number, values in enumerate([st.tuples(amounts, moments, ends)] * draw(st.integers(0, 5)))
     ]
@@ -136,35 +287,33 @@ def some_lots(draw: st.DrawFn) -> list[Lot]:
 scenes = st.builds(
     Scene,
     st.fixed_dictionaries({who: some_lots() for who in WHO}),
-    st.sampled_from([TaskKind.BONUS_ACTIVATION, TaskKind.BONUS_BURN]),
+    st.sampled_from(KINDS),
     st.sampled_from(["0", "0.0005", "5", "10", "12.5"]),
     st.integers(1, 4),
-    st.none() | st.integers(1, 6).map(lambda number: NOW - number * DAY / 2),
 )
 
 
 @requirement("LOY-62", "LOY-71")
-@pytest.mark.parametrize("what", [TaskKind.BONUS_ACTIVATION, TaskKind.BONUS_BURN])
+@pytest.mark.parametrize("what", KINDS)
 async def test_the_audience_is_who_the_rule_names_on_every_edge(engine: AsyncEngine, what: TaskKind) -> None:
-    """The window of a run after one two days before, a microsecond before each of its edges and on it."""
-    blink, midnight, since = timedelta(microseconds=1), datetime(2026, 3, 10, 16, tzinfo=UTC), NOW - 2 * DAY
-    edges = [midnight + number * DAY for number in (0, 1, 3)]
+    """A microsecond before each edge of its window and on it, untold and told by either run."""
+    blink, midnight = timedelta(microseconds=1), datetime(2026, 3, 10, 16, tzinfo=UTC)
+    edges = [midnight + number * DAY for number in (0, 3)]
     lots = {
-        f"m{number}": [Lot(number, "gift", Decimal(10), Decimal(10), edge, edge, told_at=told_at)]
-        for number, (edge, told_at) in enumerate(
-            (edge - early, told_at - sooner)
+        f"m{number}": [Lot(number, "gift", Decimal(10), Decimal(10), edge, edge, NOW, mark, mark)]
+        for number, (edge, mark) in enumerate(
+            (edge - early, mark)
             for edge in edges
             for early in (timedelta(), blink)
-            for told_at in (since, NOW + blink)
-            for sooner in (timedelta(), blink)
+            for mark in ("", "mine", "other")
         )
     }
-    scene = Scene(lots, what, "10", 3, since)
+    scene = Scene(lots, what, "10", 3)
     await _write(engine, "lumi", scene)
-    chosen = await told(engine, wave(what, since=since))
-    expected = _by_the_rule(scene)
-    assert [one.content.member_id for one in chosen] == sorted(expected)
-    assert 0 < len(expected) < len(lots)
+    chosen = await told(engine, wave(what), mark=True)
+    assert (
+        [one.content.member_id for one in chosen] == sorted(_by_the_rule(scene)) == ["m0", "m1", "m10", "m9"]
+    )
 
 
 @requirement("LOY-62", "LOY-71")
@@ -179,10 +328,10 @@ def test_the_audience_is_who_the_rule_names(database_url: str) -> None:
         def agree(scene: Scene) -> None:
             merchant = f"m{next(numbers)}"
             runner.run(_write(engine, merchant, scene))
-            asked = wave(scene.what, scene.minimum, scene.days, scene.since, merchant)
-            chosen = runner.run(told(engine, asked))
-            sums = {one.content.member_id: one.content.bonus.amount for one in chosen if one.content.bonus}
-            assert sums == _by_the_rule(scene)
+            asked = wave(scene.what, scene.minimum, scene.days, merchant)
+            chosen = runner.run(told(engine, asked, mark=True))
+            assert amounts_of(chosen) == {who: sum_of(lots) for who, lots in _by_the_rule(scene).items()}
+            assert runner.run(_marks(engine, merchant)) == _marked_by_the_rule(scene)
 
         try:
             agree()
@@ -190,11 +339,39 @@ def test_the_audience_is_who_the_rule_names(database_url: str) -> None:
             runner.run(engine.dispose())
 
 
-def _by_the_rule(scene: Scene) -> dict[str, Decimal]:
-    window = Window(local_day(NOW, PAYING.zone), scene.days, PAYING.zone, since=scene.since, until=NOW)
+def _by_the_rule(scene: Scene) -> dict[str, tuple[Lot, ...]]:
+    window = Window(local_day(NOW, PAYING.zone), scene.days, PAYING.zone)
     gift = {who: [lot for lot in lots if lot.currency == "gift"] for who, lots in scene.lots.items()}
-    sums = {who: announced(lots, scene.what, window) for who, lots in gift.items()}
-    return {who: total for who, total in sums.items() if worth_telling(total, Decimal(scene.minimum))}
+    minimum = Decimal(scene.minimum)
+    found = {who: announced(lots, scene.what, window, minimum, "mine") for who, lots in gift.items()}
+    return {who: lots for who, lots in found.items() if lots}
+
+
+def _marked_by_the_rule(scene: Scene) -> list[tuple[str, str, str]]:
+    """Each lot with the marks that it has in the end."""
+    telling = _by_the_rule(scene)
+    return sorted(
+        (
+            f"{who}/{lot.lot_id}",
+            *_keys(told_of(lot, scene.what, "mine") if lot in telling.get(who, ()) else lot),
+        )
+        for who, lots in scene.lots.items()
+        for lot in lots
+    )
+
+
+async def _marks(engine: AsyncEngine, merchant: str) -> list[tuple[str, str, str]]:
+    columns = LOTS.c.event_id, LOTS.c.activation_told_by, LOTS.c.burn_told_by
+    async with reading(engine) as connection:
+        found = await connection.execute(select(*columns).where(LOTS.c.merchant_id == merchant))
+        return sorted((str(event), str(activation), str(burn)) for event, activation, burn in found)
+
+
+def _keys(lot: Lot) -> tuple[str, str]:
+    """The marks of a lot as they are kept: how the keys of the notices begin."""
+    found = zip(KINDS, (lot.activation_told_by, lot.burn_told_by), strict=True)
+    activation, burn = (key_of(wave(what, run=mark), "") if mark else "" for what, mark in found)
+    return activation, burn
 
 
 async def _write(engine: AsyncEngine, merchant: str, scene: Scene) -> None:
@@ -210,9 +387,10 @@ async def _write(engine: AsyncEngine, merchant: str, scene: Scene) -> None:
             "amount": to_units(lot.amount),
             "remaining": to_units(lot.left),
             "accrued_at": lot.accrued_at,
-            "told_at": lot.told_at,
             "active_from": lot.active_from,
             "expires_at": lot.expires_at,
+            "activation_told_by": _keys(lot)[0],
+            "burn_told_by": _keys(lot)[1],
             "note": "",
         }
         for who, lots in scene.lots.items()

@@ -18,7 +18,7 @@ from activities.database import reading
 from activities.members import Members
 from activities.merchants import Merchants
 from activities.task_bonuses import Giving, TaskBonuses
-from activities.tasks import Beginning, Begun, Celebrating, Ending, Tasks, last_run
+from activities.tasks import Beginning, Begun, Celebrating, Ending, Tasks
 from models.birthday import Occasion
 from models.member import Member
 from models.merchant import Branch
@@ -31,7 +31,7 @@ from tests.tasks import LONG_AGO, SHOP, member, task
 PARIS, TAIPEI = "Europe/Paris", "Asia/Taipei"
 WITH_BRANCHES = replace(SHOP, branches=(Branch("north", "North"), Branch("paris", "Paris", zone=PARIS)))
 TEN = datetime(2027, 3, 1, 2, tzinfo=UTC)
-BURN = task(TaskKind.BONUS_BURN)
+BURN, UPKEEP = task(TaskKind.BONUS_BURN), task(TaskKind.BONUS_UPKEEP)
 DAY = timedelta(days=1)
 
 
@@ -58,40 +58,40 @@ async def test_tasks_are_kept_changed_and_removed(tasks: Tasks) -> None:
 
 
 async def test_a_run_knows_the_one_before_it_however_often_it_begins(tasks: Tasks) -> None:
-    """Under whatever name the notice ran then; skipped ones do not count, and what is over stays over."""
-    assert (await begin(tasks, BURN, TEN)).since is None
-    renamed = replace(BURN, task_id="burn-2")
+    """Under whatever name the task ran then; skipped ones do not count, and what is over stays over."""
+    assert (await begin(tasks, UPKEEP, TEN)).since is None
+    renamed = replace(UPKEEP, task_id="upkeep-2")
     assert (await begin(tasks, renamed, TEN + DAY)).since == TEN
     late = await begin(tasks, renamed, TEN + 2 * DAY, too_late=True)
     assert late.skip == "missed by more than 6 hours"
     for _ in range(2):
         assert await begin(tasks, renamed, TEN + 3 * DAY) == Begun(TEN + DAY)
-    await tasks.end(Ending(renamed, TEN + 3 * DAY, TEN + 3 * DAY, "1 waves, 5 sent"))
+    await tasks.end(Ending(renamed, TEN + 3 * DAY, TEN + 3 * DAY, "burned 5 points"))
     assert (await begin(tasks, renamed, TEN + 3 * DAY)).skip == "it has run already"
     assert (await begin(tasks, renamed, TEN + 2 * DAY)).skip == late.skip
-    assert (await begin(tasks, task(TaskKind.BONUS_ACTIVATION), TEN + 4 * DAY)).since is None
-    last = (await tasks.runs(SHOP.id))["burn-2"]
-    assert (last.run_at, last.words) == (TEN + 3 * DAY, "1 waves, 5 sent")
+    assert (await begin(tasks, BURN, TEN + 4 * DAY)).since is None
+    last = (await tasks.runs(SHOP.id))["upkeep-2"]
+    assert (last.run_at, last.words) == (TEN + 3 * DAY, "burned 5 points")
 
 
-async def test_of_runs_that_begin_at_one_time_each_tells_its_own(tasks: Tasks, engine: AsyncEngine) -> None:
-    """In whatever order they come: nobody has the same run before it."""
+async def test_of_runs_that_begin_at_one_time_each_has_its_own_before_it(tasks: Tasks) -> None:
+    """In whatever order they come: an earlier one than has begun does nothing."""
     moments = [TEN + number * timedelta(minutes=1) for number in range(6)]
-    begun = await asyncio.gather(*(begin(tasks, BURN, at) for at in reversed(moments)))
-    told = [one.since for one in begun if not one.skip]
-    assert len(set(told)) == len(told) >= 1
-    async with reading(engine) as connection:
-        assert await last_run(connection, BURN, TEN + DAY) == moments[-1]
+    begun = await asyncio.gather(*(begin(tasks, UPKEEP, at) for at in reversed(moments)))
+    before = [one.since for one in begun if not one.skip]
+    assert len(set(before)) == len(before) >= 1
+    assert {one.skip for one in begun} <= {"", "a later run has done its work"}
+    assert (await begin(tasks, UPKEEP, TEN + DAY)).since == moments[-1]
 
 
-async def test_a_promotion_and_a_birthday_wait_for_no_other(tasks: Tasks) -> None:
-    """Two promotions are two tasks; a birthday's day is not taken away by a later run."""
+async def test_promotions_birthdays_and_bonus_notices_wait_for_no_other(tasks: Tasks) -> None:
+    """Two promotions are two tasks; birthdays have their days and bonuses their marks."""
     news = task(TaskKind.PROMOTION)
     await begin(tasks, replace(news, task_id="other"), TEN + DAY)
     assert (await begin(tasks, news, TEN)).skip == ""
-    birthday = task(TaskKind.BIRTHDAY)
-    await begin(tasks, birthday, TEN + DAY)
-    assert (await begin(tasks, birthday, TEN)).skip == ""
+    for one in (task(TaskKind.BIRTHDAY), task(TaskKind.BONUS_ACTIVATION), BURN):
+        await begin(tasks, one, TEN + DAY)
+        assert (await begin(tasks, one, TEN)).skip == ""
 
 
 def people() -> list[Member]:

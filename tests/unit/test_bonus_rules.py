@@ -14,11 +14,11 @@ from models.bonus_rules import (
     Window,
     allocate,
     announced,
-    announced_lots,
     give_back,
     spendable,
+    sum_of,
+    told,
     turning_point,
-    worth_telling,
 )
 from models.regular_task import TaskKind
 from models.timing import local_day
@@ -30,8 +30,8 @@ TAIPEI = "Asia/Taipei"
 ACTIVATION, BURN = TaskKind.BONUS_ACTIVATION, TaskKind.BONUS_BURN
 
 
-def lot(number: int, left: str = "10", begins: float = 0, ends: float | None = None, told: float = 0) -> Lot:
-    """A lot that begins, ends and was told so many days after the start."""
+def lot(number: int, left: str = "10", begins: float = 0, ends: float | None = None, at: float = 0) -> Lot:
+    """A lot that begins, ends and was accrued so many days after the start."""
     end = None if ends is None else START + ends * DAY
     return Lot(
         number,
@@ -40,20 +40,23 @@ def lot(number: int, left: str = "10", begins: float = 0, ends: float | None = N
         Decimal(left),
         START + begins * DAY,
         end,
-        accrued_at=START + told * DAY,
-        told_at=START + told * DAY,
+        accrued_at=START + at * DAY,
     )
 
 
-def noon(day: int) -> datetime:
-    """Noon in Taipei on that day of March."""
-    return datetime(2026, 3, day, 4, tzinfo=UTC)
+def window(day: int, days: int = 3) -> Window:
+    """Of a run on that day of March."""
+    return Window(date(2026, 3, day), days, TAIPEI)
 
 
-def window(day: int, days: int = 3, since: int | None = None, zone: str = TAIPEI) -> Window:
-    """Of a run at noon on that day of March, after one on another day."""
-    last = None if since is None else noon(since)
-    return Window(date(2026, 3, day), days, zone, since=last, until=noon(day))
+def sums(lots: list[Lot], what: TaskKind, on: list[int], minimum: int = 0) -> list[int]:
+    """What is told on these days of March, one after another; their lots remember."""
+    found = []
+    for day in on:
+        telling = announced(lots, what, window(day), Decimal(minimum), f"run {day}")
+        lots = [told(one, what, f"run {day}") if one in telling else one for one in lots]
+        found.append(int(sum_of(telling)))
+    return found
 
 
 @requirement("LOY-12")
@@ -70,8 +73,8 @@ def test_what_ends_first_is_spent_first_and_of_two_that_end_together_the_older()
     """What never ends goes last; what has not begun, or has ended, not at all."""
     lots = [
         lot(1, "5"),
-        lot(2, "5", ends=9, told=0.5),
-        lot(3, "5", ends=9, told=0.2),
+        lot(2, "5", ends=9, at=0.5),
+        lot(3, "5", ends=9, at=0.2),
         lot(4, "5", ends=4),
         lot(5, "5", begins=2, ends=3),
         lot(6, "5", begins=-2, ends=1),
@@ -99,9 +102,8 @@ def random_lots(draw: st.DrawFn) -> list[Lot]:
         amount, begins = draw(amounts), draw(moments)
         ends = draw(st.none() | st.integers(1, 16))
         left = draw(st.sampled_from([amount, amount / 2, Decimal(0)]))
-        told = draw(moments)
         end = None if ends is None else begins + ends * DAY / 4
-        found.append(Lot(number, "gift", amount, left, begins, end, told, told))
+        found.append(Lot(number, "gift", amount, left, begins, end, draw(moments)))
     return found
 
 
@@ -164,58 +166,74 @@ def test_what_becomes_spendable_on_the_days_ahead_is_told_with_its_sum() -> None
         Lot(2, "gift", Decimal(5), Decimal(5), fourteenth - second),
     ]
     outside = [replace(inside[0], active_from=eleventh - second), replace(inside[1], active_from=fourteenth)]
-    assert announced([*inside, *outside], ACTIVATION, window(10)) == 12
+    assert sums([*inside, *outside], ACTIVATION, [10]) == [12]
 
 
 @requirement("LOY-71", "LOY-73")
 def test_of_what_burns_only_what_is_left_counts() -> None:
     """Bonuses that never end burn never."""
     spent = Lot(1, "gift", Decimal(10), Decimal(4), START, START + 11 * DAY)
-    assert announced([spent, lot(2), lot(3, "0", ends=11)], BURN, window(10)) == 4
+    assert sums([spent, lot(2), lot(3, "0", ends=11)], BURN, [10]) == [4]
 
 
 @requirement("LOY-61", "LOY-71")
 @pytest.mark.parametrize(
-    ("total", "minimum", "told"), [(9, 10, False), (10, 10, True), (0, 0, False), (1, 0, True)]
+    ("total", "minimum", "enough"), [(9, 10, False), (10, 10, True), (0, 0, False), (1, 0, True)]
 )
-def test_less_than_the_minimum_is_not_told(total: int, minimum: int, told: bool) -> None:
+@pytest.mark.parametrize("what", [ACTIVATION, BURN])
+def test_less_than_the_minimum_is_not_told(what: TaskKind, total: int, minimum: int, enough: bool) -> None:
     """Nor is nothing at all."""
-    assert worth_telling(Decimal(total), Decimal(minimum)) is told
+    lots = [lot(1, str(total), begins=11, ends=11)]
+    assert bool(announced(lots, what, window(10), Decimal(minimum), "run")) is enough
+
+
+@requirement("LOY-62")
+def test_what_was_too_little_to_tell_counts_again_the_next_day() -> None:
+    """30 three days ahead are too few; 30 more come into reach the day after, and 60 are told, once."""
+    lots = [lot(1, "30", begins=12), lot(2, "30", begins=13), lot(3, "49", begins=14)]
+    assert sums(lots, ACTIVATION, [10, 11, 12], minimum=50) == [0, 60, 0]
+
+
+@requirement("LOY-71")
+def test_what_was_too_little_to_burn_counts_again_the_next_day() -> None:
+    """Until its day is there: then it is too late to tell."""
+    lots = [lot(1, "30", ends=12), lot(2, "30", ends=13), lot(3, "30", ends=16), lot(4, "20", ends=18)]
+    assert sums(lots, BURN, [10, 11, 13, 16, 17], minimum=50) == [0, 60, 0, 50, 0]
+    assert sums(lots, BURN, [10, 13, 17], minimum=50) == [0, 0, 0]
 
 
 @requirement("LOY-62", "LOY-71")
-def test_what_the_last_run_told_of_is_not_told_again() -> None:
-    """The next day has one new day; what came in since counts on all of them."""
-    lots = [lot(1, "1", ends=11), lot(2, "2", ends=13), lot(4, "4", ends=12, told=9.5)]
-    assert announced(lots, BURN, window(10)) == 1, "of the rest one is later, and one not told yet"
-    assert announced(lots, BURN, window(11, since=10)) == 2 + 4
-    assert announced(lots, BURN, window(11)) == 1 + 2 + 4, "the first run looks at the whole window"
-    assert announced(lots, BURN, window(12, since=11)) == 0
+def test_what_a_run_has_told_only_the_same_run_tells_again() -> None:
+    """Of the activation by itself, and of the burn."""
+    lots = [told(lot(1, "1", begins=11, ends=11), BURN, "mine"), lot(2, "2", begins=11, ends=12)]
+    again = [announced(lots, BURN, window(10), Decimal(0), run) for run in ("mine", "other")]
+    assert [sum_of(telling) for telling in again] == [3, 2]
+    assert announced(lots, BURN, window(10), Decimal(3), "other") == ()
+    assert sum_of(announced(lots, ACTIVATION, window(10), Decimal(3), "other")) == 3
 
 
-runs = st.lists(st.integers(1, 12), min_size=1, max_size=6, unique=True).map(sorted)
+runs = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 zones = st.sampled_from([TAIPEI, "Europe/Paris", "America/St_Johns", "Pacific/Apia"])
+minima = st.sampled_from([0, 1, 3, 6]).map(Decimal)
 
 
 @settings(max_examples=60)
-@given(random_lots(), st.integers(1, 4), runs, zones, st.sampled_from([ACTIVATION, BURN]))
+@given(random_lots(), st.integers(1, 4), runs, zones, st.sampled_from([ACTIVATION, BURN]), minima)
 def test_over_any_runs_a_lot_is_told_once_and_only_ahead_of_its_day(
-    lots: list[Lot], days: int, on: list[int], zone: str, what: TaskKind
+    lots: list[Lot], days: int, on: list[int], zone: str, what: TaskKind, minimum: Decimal
 ) -> None:
-    """By a count of calendar days: a lot is told by the first run that knows of it and has it in reach."""
-    found: list[int] = []
-    expected: list[int] = []
-    since = None
-    for number in on:
-        now = START + number * DAY / 2
-        today = local_day(now, zone)
-        told = announced_lots(lots, what, Window(today, days, zone, since=since, until=now))
-        found += [one.lot_id for one in told]
-        for one in lots:
-            moment = turning_point(one, what)
-            if moment is None or one.left == 0 or one.told_at > now or one.lot_id in expected:
-                continue
-            if 1 <= (local_day(moment, zone) - today).days <= days:
-                expected.append(one.lot_id)
-        since = now
-    assert sorted(found) == sorted(expected)
+    """By a count of calendar days, in whatever order they run: what nobody told is told if it is enough."""
+    left = {one.lot_id: one for one in lots if one.left > 0 and turning_point(one, what) is not None}
+    for number, half in enumerate(on):
+        today, run = local_day(START + half * DAY / 2, zone), f"run {number}"
+        near = [
+            one.lot_id
+            for one in left.values()
+            if 1 <= (local_day(turning_point(one, what) or START, zone) - today).days <= days
+        ]
+        enough = sum(left[lot_id].left for lot_id in near) >= minimum
+        telling = announced(lots, what, Window(today, days, zone), minimum, run)
+        assert [one.lot_id for one in telling] == (sorted(near) if enough else [])
+        lots = [told(one, what, run) if one in telling else one for one in lots]
+        for one in telling:
+            del left[one.lot_id]

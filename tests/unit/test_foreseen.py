@@ -108,15 +108,26 @@ def test_a_sum_below_the_minimum_is_not_told() -> None:
     ]
 
 
+@requirement("LOY-62")
+def test_what_is_too_little_for_one_run_is_told_by_the_next() -> None:
+    """30 are too few on the 10th, 60 are enough on the 11th; what comes after is told by a later run."""
+    lots = (lot(1, 30, "2026-03-13 00:00"), lot(2, 30, "2026-03-14 00:00"), lot(3, 80, "2026-03-20 00:00"))
+    told = task("soon", TaskKind.BONUS_ACTIVATION, days=3, minimum=Decimal(50))
+    assert [one for one in coming(lots=lots, tasks=(told,)) if one[1] != BONUSES_BEGIN] == [
+        ("2026-03-11 10:00", "bonus_activation", "60 gift"),
+        ("2026-03-17 10:00", "bonus_activation", "80 gift"),
+    ]
+
+
 @requirement("LOY-71")
-def test_what_the_last_run_has_told_is_not_told_again() -> None:
-    """Where the task has run, and that was done; before its first run it tells of all of its window."""
-    lots = (lot(1, 30, "2026-01-01 00:00", "2026-03-06 00:00"),)
-    told = task("end", TaskKind.BONUS_BURN, days=7)
-    kinds = [kind for _, kind, _ in coming(lots=lots, tasks=(told,))]
+def test_what_a_run_has_told_is_not_told_again() -> None:
+    """The lot knows of it."""
+    untold = lot(1, 30, "2026-01-01 00:00", "2026-03-06 00:00")
+    task_of = task("end", TaskKind.BONUS_BURN, days=7)
+    kinds = [kind for _, kind, _ in coming(lots=(untold,), tasks=(task_of,))]
     assert kinds == ["bonus_burn", BONUSES_END]
-    ran = {"end": clock("2026-03-01 10:00")}
-    assert [kind for _, kind, _ in coming(lots=lots, tasks=(told,), last_runs=ran)] == [BONUSES_END]
+    told = replace(untold, burn_told_by="yesterday's")
+    assert [kind for _, kind, _ in coming(lots=(told,), tasks=(task_of,))] == [BONUSES_END]
 
 
 @requirement("LOY-80", "LOY-81", "LOY-82")
@@ -151,29 +162,29 @@ def test_a_promotion_comes_to_members_of_its_groups() -> None:
     days=st.integers(1, 10),
     minimum=st.integers(0, 60),
 )
-def test_the_next_announcement_is_the_first_that_the_days_say(
+def test_the_announcements_are_those_that_the_days_say(
     lots: list[tuple[str, int, int]], days: int, minimum: int
 ) -> None:
-    """A daily run, counted out day by day: the first one has a whole window, each other one day more."""
+    """A daily run, counted out day by day: what is told is taken away, the rest is for the next."""
     begin = datetime(2026, 3, 2, 16, tzinfo=UTC)  # a midnight in Taipei
     made = tuple(
         Lot(number, name, Decimal(left), Decimal(left), begin + timedelta(hours=after))
         for number, (name, left, after) in enumerate(lots)
     )
     told = task("soon", TaskKind.BONUS_ACTIVATION, days=days, minimum=Decimal(minimum))
-    found = {
-        one.words.split()[1]: (one.due, one.words.split()[0])
+    found = [
+        (one.due, one.words)
         for one in foreseen(Holdings(SHOP, ANNA, lots=made, tasks=(told,)), begin)
         if one.kind == "bonus_activation"
-    }
-    expected = {}
+    ]
+    expected = []
     for name in ("gift", "promo"):
         sums = [0] * 200
         for currency, left, after in lots:
             sums[after // 24] += left if currency == name else 0
         for today in range(60):
-            new = sums[1 : days + 1] if today == 0 else [sums[today + days]]
-            if sum(new) > 0 and sum(new) >= minimum:
-                expected[name] = (begin + timedelta(days=today, hours=10), str(sum(new)))
-                break
-    assert found == expected
+            ahead = slice(today + 1, today + days + 1)
+            if sum(sums[ahead]) >= max(minimum, 1):
+                expected.append((begin + timedelta(days=today, hours=10), f"{sum(sums[ahead])} {name}"))
+                sums[ahead] = [0] * days
+    assert found == sorted(expected)
