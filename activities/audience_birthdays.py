@@ -27,6 +27,11 @@ class BirthdaysAudience:
         """Those who celebrate that day and live there. Whose birth date is not known is never among them."""
         return celebrating(merchant, _day(wave), wave.audience.parameters["zone"])
 
+    def others(self, wave: Wave, merchant: Merchant) -> Select[tuple[str]]:
+        """Those who celebrate that day and live elsewhere, it may be where the clocks show the same."""
+        zone = wave.audience.parameters["zone"]
+        return _celebrating(merchant, _day(wave)).where(~_lives_in(merchant, zone))
+
     async def read(
         self,
         connection: AsyncConnection,
@@ -59,11 +64,14 @@ class BirthdaysAudience:
 
 def celebrating(merchant: Merchant, day: date, zone: str) -> Select[tuple[str]]:
     """The ids of the members who celebrate that day and live in that zone, in no order."""
+    return _celebrating(merchant, day).where(_lives_in(merchant, zone))
+
+
+def _celebrating(merchant: Merchant, day: date) -> Select[tuple[str]]:
     return select(MEMBERS.c.member_id).where(
         MEMBERS.c.merchant_id == merchant.id,
         MEMBERS.c.granted,
         MEMBERS.c.birthday.in_(celebrated_on(day)),
-        _lives_in(merchant, zone),
     )
 
 

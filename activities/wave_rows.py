@@ -63,7 +63,10 @@ async def read_settled(
 
 
 async def read_on_the_way(connection: AsyncConnection, wave: Wave, after: int) -> list[OnTheWay]:
-    """Messages for this wave's moment that are not settled, by their number and after that one."""
+    """Messages for this wave's moment that are not settled, by their number and after that one.
+
+    Those of another wave of the same subject are not among them: it is due at another moment.
+    """
     prefix = key_of(wave, "")
     query = (
         select(MESSAGES)
@@ -72,6 +75,7 @@ async def read_on_the_way(connection: AsyncConnection, wave: Wave, after: int) -
             MESSAGES.c.kind == wave.kind,
             MESSAGES.c.status.in_(ON_THE_WAY),
             MESSAGES.c.notice_key.startswith(prefix, autoescape=True),
+            MESSAGES.c.due == wave.due,
             MESSAGES.c.id > after,
         )
         .order_by(MESSAGES.c.id)

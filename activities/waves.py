@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.attempt import Answer, Attempt, Item, Later, this_attempt
-from activities.audience import Chosen, Selection
+from activities.audience import Chosen, Marking, Selection, Sharing
 from activities.audiences import SELECTIONS
-from activities.database import reading
+from activities.database import reading, writing
 from activities.merchants import Merchants, UnknownMerchantError
 from activities.message_log import MessageLog
 from activities.pipeline import Pipeline
@@ -108,17 +108,32 @@ class Waves:
         while True:
             async with reading(self._engine) as connection:
                 messages = await read_on_the_way(connection, wave, after=last)
-                still = set[str]()
-                if messages and not order.everybody:
-                    within = [one.member_id for one in messages]
-                    ids, member_id = self._who(wave, merchant, now)
-                    still = set((await connection.execute(ids.where(member_id.in_(within)))).scalars())
+                members = [one.member_id for one in messages]
+                owed = await self._still_owed(connection, order, merchant, now, members)
             if not messages:
                 return closed
-            gone = [one for one in messages if one.member_id not in still]
+            gone = [one for one in messages if one.member_id not in owed]
             await self._log.close(closings_of(wave, gone, why, now))
             closed, last = closed + len(gone), messages[-1].id
             activity.heartbeat(closed)
+
+    async def _still_owed(
+        self,
+        connection: AsyncConnection,
+        order: CloseWave,
+        merchant: Merchant,
+        now: datetime,
+        members: Sequence[str],
+    ) -> set[str]:
+        """Those of these to whom it is told still: by this wave, or by another one of the same moment."""
+        selection = self._selection(order.wave)
+        found = [] if order.everybody else [selection.who(order.wave, merchant, now)]
+        found += [selection.others(order.wave, merchant)] if isinstance(selection, Sharing) else []
+        owed = set[str]()
+        for one in found if members else []:
+            ids, member_id = _ids(one)
+            owed |= set((await connection.execute(ids.where(member_id.in_(members)))).scalars())
+        return owed
 
     async def _deliver(self, order: PageOrder, attempt: Attempt, hand: Hand) -> PageDone:
         """All of a page, so many members at a time: since it was cut more may have come to be on it."""
@@ -146,8 +161,7 @@ class Waves:
             settled = await read_settled(connection, wave, members)
             # Who is settled by every channel there is needs no second look.
             rest = [one for one in members if not channels or not channels <= settled.get(one, {}).keys()]
-            selection = self._selection(wave)
-            chosen = await selection.read(connection, wave, merchant, rest, attempt.now) if rest else []
+        chosen = await self._read(wave, merchant, rest, attempt.now) if rest else []
         items = [
             item
             for one in chosen
@@ -164,6 +178,18 @@ class Waves:
                 tally.wait(later[member_id], now)
             else:
                 tally.settle(settled[member_id])
+
+    async def _read(
+        self, wave: Wave, merchant: Merchant, members: Sequence[str], now: datetime
+    ) -> list[Chosen]:
+        """What is told to these; where that is marked, no other wave tells of the same from here on."""
+        selection = self._selection(wave)
+        if not isinstance(selection, Marking):
+            async with reading(self._engine) as connection:
+                return await selection.read(connection, wave, merchant, members, now)
+        async with writing(self._engine) as connection:
+            await selection.mark(connection, wave, merchant, members)
+            return await selection.read(connection, wave, merchant, members, now)
 
     async def _merchant(self, wave: Wave) -> Merchant:
         """The merchant, or a failure that another attempt may mend once it is applied."""
@@ -182,9 +208,12 @@ class Waves:
 
     def _who(self, wave: Wave, merchant: Merchant, now: datetime) -> tuple[Select[Any], Any]:
         """The ids of the audience, and the column that they are in."""
-        found = self._selection(wave).who(wave, merchant, now).subquery()
-        (member_id,) = found.c
-        return select(member_id), member_id
+        return _ids(self._selection(wave).who(wave, merchant, now))
+
+
+def _ids(found: Select[tuple[str]]) -> tuple[Select[Any], Any]:
+    (member_id,) = found.subquery().c
+    return select(member_id), member_id
 
 
 def _items(chosen: Chosen, wave: Wave, merchant: Merchant) -> list[Item]:

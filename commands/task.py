@@ -113,7 +113,7 @@ def run(
     address: Address = None,
     namespace: Namespace = None,
 ) -> None:
-    """Run a task now. What it has told already, it does not tell again."""
+    """Run a task now. What it has told already, it does not tell again; a promotion goes out once more."""
     started = asyncio.run(_run(Reach(data_dir, address, namespace), task))
     say((started, "bold"), "  started: see it in the Web UI, or with `carillon task list`")
 

@@ -20,7 +20,8 @@ from models.notices import CATALOGUE, Kind
 from models.people import Person, Role
 from models.showing import shown_time
 from models.wave import Audience, Wave
-from models.wave_state import Counts
+from models.wave_showing import BROKEN_OFF
+from models.wave_state import Counts, WaveReport
 
 SECOND = timedelta(seconds=1)
 
@@ -94,8 +95,9 @@ def counted(state: DropState, counts: Counts) -> DropState:
     return replace(state, counts=state.counts.plus(counts))
 
 
-def outcomes_of(notice: Notice, counts: Counts, words: str, at: datetime) -> tuple[ChannelOutcome, ...]:
+def outcomes_of(notice: Notice, report: WaveReport, at: datetime) -> tuple[ChannelOutcome, ...]:
     """What came of a wave, in one line: `sent` if anybody has the message."""
+    counts, words = report.counts, report.words
     order = {
         Status.SENT: counts.sent,
         Status.UNCERTAIN: counts.uncertain,
@@ -103,7 +105,8 @@ def outcomes_of(notice: Notice, counts: Counts, words: str, at: datetime) -> tup
         Status.FAILED: counts.failed,
         Status.REFUSED: counts.skips,
     }
-    status = next((status for status, members in order.items() if members), Status.LAPSED)
+    nobody = Status.FAILED if report.stage == BROKEN_OFF else Status.LAPSED
+    status = next((status for status, members in order.items() if members), nobody)
     return tuple(ChannelOutcome(channel, status, at, words) for channel in notice.channels)
 
 

@@ -16,6 +16,8 @@ from models.wave_state import Counts
 
 PAUSE = timedelta(minutes=5)
 """Holders who are added one by one, all day long, are told in waves no closer than this."""
+AGAIN = timedelta(seconds=30)
+"""So long a wave waits for one of an earlier life of its drop, and looks again."""
 REMEMBERED = 100
 """So many event ids."""
 NOTED = 10

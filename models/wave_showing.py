@@ -6,11 +6,19 @@ from typing import Any
 
 from models.ids import wave_workflow_id
 from models.showing import shown_time, utc_text
+from models.wave import Wave
 from models.wave_state import Counts, Progress, WaveReport, WaveState
 
 WAITING, SENDING, HOLDING, PAUSED = "waiting", "sending", "holding", "paused"
 SENT, CANCELLED = "sent", "cancelled"
 """The stages of a wave. HOLDING: whoever is left waits for a moment of their own."""
+BROKEN_OFF, ELSEWHERE = "broken off", "elsewhere"
+"""How a wave ends for those who started it, where it says nothing: it was terminated; another run has it."""
+WORDLESS = {
+    CANCELLED: "Cancelled before it began.",
+    BROKEN_OFF: "Broken off. `carillon messages` shows what had gone by then; the others are not told.",
+    ELSEWHERE: "Under way already, for another run.",
+}
 
 
 def stage(state: WaveState, now: datetime, under_way: Collection[str]) -> str:
@@ -23,7 +31,7 @@ def stage(state: WaveState, now: datetime, under_way: Collection[str]) -> str:
         return PAUSED
     if now < state.wave.due:
         return WAITING
-    busy = under_way or not state.cut_all or state.ready(now, under_way)
+    busy = under_way or state.wants_cut(under_way) or state.ready(now, under_way)
     return SENDING if busy else HOLDING
 
 
@@ -55,6 +63,11 @@ def wave_report(state: WaveState) -> WaveReport:
     selected = state.counts.members
     words = f"{ending.capitalize()}. {selected} selected: {counted(state.counts)}."
     return WaveReport(state.wave.wave_id, ending, words, selected, state.counts)
+
+
+def wordless_report(wave: Wave, stage: str) -> WaveReport:
+    """What is said of a wave that has no last words of its own."""
+    return WaveReport(wave.wave_id, stage, WORDLESS[stage])
 
 
 def counted(counts: Counts) -> str:

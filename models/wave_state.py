@@ -11,8 +11,12 @@ BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=10)
 AFTER = timedelta(seconds=1)
 """So long past its last moment a message is surely called missed."""
+MOST_PAGES = 2_500
+"""So many pages are open at one time, each with whoever waits on it: a state must not outgrow its payload."""
 REASONS, REASON = 2, 120
 """So many reasons of a page are remembered, those of most members, and so many characters of each."""
+MOST_REASONS = 20
+"""So many of them are told of a wave."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class WaveOptions:
     """
 
     page_size: int = 500
-    in_flight: int = 8
+    in_flight: int = 4
     cut_ahead: int = 20
     heartbeat_seconds: float = 30
 
@@ -161,7 +165,8 @@ class WaveState:
     def wants_cut(self, under_way: Collection[str]) -> bool:
         """Whether too few new pages are at hand to keep all hands busy; `under_way` by their `until`."""
         fresh = sum(page.at is None and page.until not in under_way for page in self.pages)
-        return not (self.cut_all or self.held) and fresh < self.options.in_flight
+        done = self.cut_all or self.held or len(self.pages) >= MOST_PAGES
+        return not done and fresh < self.options.in_flight
 
     @property
     def held(self) -> bool:
@@ -192,7 +197,7 @@ class WaveState:
         why: Counter[str] = Counter()
         for page in self.pages:
             why.update(page.reasons)
-        return dict(why.most_common())
+        return dict(why.most_common(MOST_REASONS))
 
     def ready(self, now: datetime, under_way: Collection[str]) -> list[Page]:
         """The pages whose moment has come and that are not under way, those that were begun before first."""

@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows.lifecycle import ATTEMPT, PATIENT, Loop, read_fact
-from workflows.wave import send_wave
+from workflows.waiting import deliver_in_turn
 
 with workflow.unsafe.imports_passed_through():
     from activities.coupons import Coupons
@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         settled,
     )
     from models.drop_state import (
+        AGAIN,
         DROP_FACTS,
         DropChange,
         DropRequest,
@@ -119,9 +120,9 @@ class CouponWorkflow(Loop[DropState]):
         return asyncio.create_task(self.send(notice, wave))
 
     async def send(self, notice: Notice, wave: Wave) -> list[ChannelOutcome]:
-        report = await send_wave(wave)
+        report = await deliver_in_turn(wave, AGAIN)
         self.state = counted(self.state, report.counts)
-        return list(outcomes_of(notice, report.counts, report.words, workflow.now()))
+        return list(outcomes_of(notice, report, workflow.now()))
 
     def must_allow(self, request: DropRequest) -> None:
         """Refuse a request before it is written into the history."""

@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         promotion_wave,
     )
     from models.wave import Wave
+    from models.wave_showing import BROKEN_OFF
 
 SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 LONG = timedelta(minutes=10)
@@ -62,7 +63,7 @@ class RegularTaskWorkflow:
             case TaskKind.PROMOTION:
                 await self.send([promotion_wave(self.job, self.at)])
             case _:
-                await self.send([bonus_wave(self.job, one, self.at, begun.since) for one in begun.currencies])
+                await self.send([bonus_wave(self.job, one, self.at) for one in begun.currencies])
         await workflow.execute_activity_method(
             Tasks.end,
             Ending(self.job.task, self.at, workflow.now(), self.report.words),
@@ -73,7 +74,7 @@ class RegularTaskWorkflow:
         return self.ended(self.report)
 
     async def begin(self) -> Begun:
-        """Take note of the run, so that no other one tells of the same."""
+        """Take note of the run, and learn what it needs."""
         late = workflow.now() - self.at > patience(self.job.task)
         return await workflow.execute_activity_method(
             Tasks.begin,
@@ -126,7 +127,8 @@ class RegularTaskWorkflow:
     async def send(self, waves: list[Wave]) -> None:
         """Start the waves and wait for their ends. One that is under way already is left to itself."""
         for came in await asyncio.gather(*(deliver(wave) for wave in waves)):
-            self.report = self.report.plus(waves=1, sent=came.sent if came else 0)
+            broken_off = int(came.stage == BROKEN_OFF)
+            self.report = self.report.plus(waves=1, sent=came.sent, broken_off=broken_off)
 
     def ended(self, report: TaskReport) -> TaskReport:
         workflow.set_current_details(report.words)

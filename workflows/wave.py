@@ -112,8 +112,3 @@ def labels_of(wave: Wave) -> dict[str, Any]:
         "static_details": f"To the audience {wave.audience.name}, by {', '.join(wave.channels)}",
         "priority": priority_of(wave),
     }
-
-
-async def send_wave(wave: Wave) -> WaveReport:
-    """Start a wave from another workflow, and wait for its last words."""
-    return await workflow.execute_child_workflow(WaveWorkflow.run, WaveState(wave), **labels_of(wave))

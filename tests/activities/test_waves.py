@@ -226,6 +226,25 @@ async def test_pages_meet_without_a_gap_or_an_overlap(shop: AsyncEngine) -> None
     assert (empty.untils, empty.last) == ((), True)
 
 
+async def test_pages_hold_everybody_once_in_whatever_order_the_database_has_ids(shop: AsyncEngine) -> None:
+    """Capitals, points, dashes and underscores: every database sorts them its own way."""
+    ids = [f"{first}{mark}{last}" for first in "aAbB19" for mark in "._-" for last in ("", "a", "B", "10")]
+    some = [replace(one, member_id=ids[n]) for n, one in enumerate(members(len(ids), SHOP.id))]
+    async with writing(shop) as connection:
+        await connection.execute(delete(MEMBERS))
+    await enrol(shop, some)
+    provider = Counting()
+    the, made, after = waves(shop, provider), greeting(), ""
+    while True:
+        cut: Cut = await attempt().run(the.cut, CutOrder(made, after, WaveOptions(page_size=5, cut_ahead=2)))
+        for until in cut.untils:
+            await deliver(the, made, page=Page(after, until))
+            after = until
+        if cut.last:
+            break
+    assert provider.taken == Counter({one.email: 1 for one in some})
+
+
 async def test_closing_leaves_those_alone_who_are_in_the_audience_still(shop: AsyncEngine) -> None:
     """And messages of another moment; a cancelled wave settles all of its own."""
     provider = Counting()

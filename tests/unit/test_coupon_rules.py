@@ -30,7 +30,8 @@ from models.drop_state import (
 )
 from models.member_policy import CouponPolicy
 from models.merchant import Merchant, SmsProvider, SmsSettings
-from models.wave_state import Counts
+from models.wave_showing import SENT
+from models.wave_state import Counts, WaveReport
 from tests.requirements import requirement
 
 TAIPEI, BERLIN, LORD_HOWE = "Asia/Taipei", "Europe/Berlin", "Australia/Lord_Howe"
@@ -283,5 +284,6 @@ def test_what_came_of_a_wave_is_the_best_that_came_of_anybody() -> None:
         (Counts(skipped={"consent": 2}), Status.REFUSED),
         (Counts(), Status.LAPSED),
     ):
-        (outcome,) = outcomes_of(one.notice, counts, "words", clock("2026-03-01 15:00"))
+        report = WaveReport("w", SENT, "words", counts=counts)
+        (outcome,) = outcomes_of(one.notice, report, clock("2026-03-01 15:00"))
         assert (outcome.channel, outcome.status, outcome.reason) == ("sms", status, "words")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from models.notices import Kind
 from models.wave import Audience, Wave
@@ -18,6 +19,7 @@ from models.wave_showing import (
 from models.wave_state import (
     AFTER,
     LONGEST_BACKOFF,
+    MOST_PAGES,
     Counts,
     Cut,
     Page,
@@ -65,6 +67,22 @@ def test_more_is_cut_only_while_too_few_new_pages_are_at_hand() -> None:
     assert not STATE.wants_cut(("c", "f"))
     assert not replace(open_ended, paused=True).wants_cut(("c", "f"))
     assert not replace(open_ended, cancelled=True).wants_cut(("c", "f"))
+
+
+def test_a_wave_of_whom_all_sleep_outgrows_no_payload() -> None:
+    """So many pages are open at most; what is cut later comes when some of them are finished."""
+    page = Page(
+        "member-0000000001", "member-0000000500", NOW, 1, 500, 480, Counts(sent=20), NOW, {"asleep" * 9: 480}
+    )
+    pages = tuple(replace(page, until=f"member-{number:010}") for number in range(MOST_PAGES))
+    full = replace(STATE, pages=pages, cut_all=False)
+    (payload,) = pydantic_data_converter.payload_converter.to_payloads([full])
+    assert len(payload.data) < 1_500_000
+    assert not full.wants_cut(())
+    assert progress(full, NOW - HOUR / 60, ()).stage == "waiting"
+    asleep = replace(full, pages=tuple(replace(one, at=NOW + HOUR) for one in pages))
+    assert progress(asleep, NOW, ()).stage == "holding"
+    assert replace(full, pages=pages[1:]).wants_cut(())
 
 
 def test_pages_that_were_begun_go_before_new_ones() -> None:

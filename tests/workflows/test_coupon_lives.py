@@ -23,14 +23,18 @@ from activities.members import Members
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from client import EndedError, RefusedError
-from models.agenda import Agenda, Reason, Report
+from models import drop_state
+from models.agenda import Agenda, Reason, Report, Status
 from models.coupon import CouponDrop
 from models.drop_state import DropStage, ExtendDrop, HoldersAdded, RevokeDrop
 from models.ids import coupon_workflow_id, wave_workflow_id
 from models.member import Member
 from models.policy import ClassPolicy, GatePolicy
+from models.wave import Audience
 from temporal_server import dynamic_config_arguments, server_program
 from tests.requirements import requirement
+from tests.waves import begin as begin_wave
+from tests.waves import wave as a_wave
 from tests.world import MERCHANT, World, a_world, eventually, now
 from workflows.lifecycle import SEARCH_ATTRIBUTES
 from workflows.wave import WaveWorkflow
@@ -209,6 +213,73 @@ async def test_in_quiet_hours_a_later_holder_is_told_when_they_end(world: World)
     assert await told(world) == {"bo": [ISSUED]}
     rows = await MessageLog(world.engine).messages(limit=10)
     assert [row["status"] for row in rows if row["recipient"] == "Ada"] == ["lapsed"]
+
+
+@requirement("WACA-37")
+async def test_who_sleeps_is_told_in_the_morning_whoever_is_given_the_coupon_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wave to those who come after ends first, and takes nothing from the one that waits."""
+    monkeypatch.setattr(drop_state, "PAUSE", SECOND)
+    await Merchants(world.engine).apply(replace(SHOP, gate=GatePolicy()), now())
+    ada, bo = replace(a_member("ada"), zone="America/New_York"), replace(a_member("bo"), zone=SHOP.zone)
+    await Members(world.engine).upsert([ada, bo], now())
+    drop = a_drop(1, 1, 5)
+    lifecycle = await begun(world, drop)
+    await world.forward_to(lifecycle, clock(1, 16))
+    await given(world, drop, "ada")
+    wave = world.handle(wave_workflow_id(SHOP.id, f"coupon.{drop.drop_id}.late-1"))
+    nine = await eventually(partial(waiting_at, wave))
+    await given(world, drop, "bo")
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
+    assert await told(world) == {"bo": [ISSUED]}
+    await world.skipper.fast_forward(wave, nine - await world.clock(wave.id) + SECOND)
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 3)
+    assert await told(world) == {"ada": [ISSUED], "bo": [ISSUED]}
+
+
+@requirement("WACA-38")
+async def test_a_wave_that_is_terminated_does_not_hold_up_its_drop(world: World) -> None:
+    """Whoever ends it in the Web UI: the drop says so, tells of its last day, and ends."""
+    await Merchants(world.engine).apply(replace(SHOP, gate=GatePolicy()), now())
+    await Members(world.engine).upsert([replace(a_member("ada"), zone=SHOP.zone)], now())
+    drop = a_drop(1, 1, 12)
+    lifecycle = await begun(world, drop)
+    await world.forward_to(lifecycle, clock(1, 23))
+    await given(world, drop, "ada")
+    wave = world.handle(wave_workflow_id(SHOP.id, f"coupon.{drop.drop_id}.late-1"))
+    await eventually(partial(waiting_at, wave))
+    await wave.terminate("enough")
+    found = await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
+    assert (found.done[-1].status, "Broken off" in found.done[-1].outcomes[0].reason) == (Status.FAILED, True)
+    report = await world.to_the_end(lifecycle)
+    assert (report.stage, report.sent) == (DropStage.OVER, 1)
+    assert await told(world) == {"ada": [EXPIRING]}
+
+
+@requirement("WACA-37")
+@pytest.mark.parametrize("revoked", [False, True])
+async def test_a_drop_waits_for_a_wave_that_an_earlier_life_of_it_has_left(
+    world: World, monkeypatch: pytest.MonkeyPatch, revoked: bool
+) -> None:
+    """Then it sends its own; unless it was revoked meanwhile."""
+    monkeypatch.setattr(drop_state, "AGAIN", SECOND)
+    drop = a_drop(-1, -1, 3)
+    audience = Audience("members", {"groups": ""})
+    left = a_wave(
+        wave_id=f"coupon.{drop.drop_id}.issued", audience=audience, due=clock(2), not_after=clock(3)
+    )
+    wave = (await begin_wave(world, left)).handle
+    lifecycle = await begun(world, drop, "ada")
+    await asyncio.sleep(0.5)
+    assert await told(world) == {}
+    if revoked:
+        await world.carillon.ask(lifecycle, RevokeDrop(event_id="off"))
+        assert (await last_words(world, lifecycle)).stage == DropStage.REVOKED
+    else:
+        await wave.signal(WaveWorkflow.cancel)
+        await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+        assert await told(world) == {"ada": [ISSUED]}
 
 
 async def waiting_at(wave: WorkflowHandle[Any, Any]) -> datetime | None:

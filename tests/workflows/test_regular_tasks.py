@@ -4,26 +4,30 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import select
-from temporalio.client import Client, ScheduleBackfill
+from temporalio.client import Client, ScheduleBackfill, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.bonus_books import LOTS
 from activities.database import reading
 from commands.task_schedules import TaskSchedules
+from models.bonus import Accrual
 from models.credits import to_points
-from models.ids import task_schedule_id
+from models.ids import task_schedule_id, wave_workflow_id
 from models.regular_task import Gift, TaskKind
-from models.task_waves import TaskReport, TaskRun
+from models.task_waves import TaskReport, TaskRun, run_stamp
 from models.timing import local_day
 from models.wave import Words
 from tests.requirements import requirement
 from tests.tasks import SHOP, TAIPEI, a_shop, accrue, at_ten, enrol, lot, member, run, task
 from tests.world import World, eventually, now
-from workflows.regular_task import RegularTaskWorkflow
+from workflows.wave import WaveWorkflow
 
 
 @requirement("LOY-61", "LOY-62", "LOY-64")
@@ -79,7 +83,28 @@ async def test_a_run_tells_nobody_what_an_earlier_one_has_told(temporal: Client,
         assert post.readers == ["ada", "bo"]
 
 
-async def test_a_run_that_was_overtaken_or_missed_is_noted_and_its_notices_are_not_lost(
+@requirement("LOY-62", "LOY-71")
+@pytest.mark.parametrize("kind", [TaskKind.BONUS_ACTIVATION, TaskKind.BONUS_BURN])
+async def test_what_is_too_little_today_is_told_tomorrow_with_what_has_come(
+    temporal: Client, tmp_path: Path, kind: TaskKind
+) -> None:
+    """30 three days ahead are less than 50; 30 more the day after, and 60 are told, of what is left. Once."""
+    days = [at_ten(number) for number in range(1, 7)]
+
+    def given(name: str, amount: float, moment: datetime) -> Accrual:
+        burns = kind is TaskKind.BONUS_BURN
+        return lot(name, amount, ends=moment) if burns else lot(name, amount, begins=moment)
+
+    async with a_shop(temporal, tmp_path) as (world, post):
+        await enrol(world, *map(member, ("ada", "bo")))
+        await accrue(world, [given("ada", 30, days[3]), given("ada", 30, days[4])])
+        await accrue(world, [given("bo", 30, days[3]), given("bo", 19.999, days[4])])
+        sent = [(await run(world, task(kind), day)).sent for day in days[:3]]
+        assert (sent, post.readers) == ([0, 1, 0], ["ada"])
+        assert "60" in post.to("ada")[0]
+
+
+async def test_a_run_that_was_overtaken_or_missed_loses_nothing_and_doubles_nothing(
     temporal: Client, tmp_path: Path
 ) -> None:
     """More than its hours late it does nothing: the next run tells what it would have told."""
@@ -92,7 +117,7 @@ async def test_a_run_that_was_overtaken_or_missed_is_noted_and_its_notices_are_n
         assert late.words == "skipped: missed by more than 6 hours"
         assert (await run(world, burn, at + timedelta(days=2))).sent == 1
         overtaken = await run(world, burn, at + timedelta(days=2, hours=-1))
-        assert overtaken.words == "skipped: a later run has done its work"
+        assert overtaken.words == "1 wave, 0 sent"
         assert post.readers == ["ada"]
 
 
@@ -142,6 +167,21 @@ async def test_a_birthday_comes_once_a_year_whatever_happens(temporal: Client, t
         assert await held(world) == {"ada": Decimal(10)}
 
 
+@requirement("LOY-80")
+async def test_a_greeting_that_waits_is_not_withdrawn_by_the_wave_of_another_zone(
+    temporal: Client, tmp_path: Path
+) -> None:
+    """Paris and Berlin have one ten o'clock: the provider is busy for the one while the other is done."""
+    midnight = at_ten(2) - timedelta(hours=10)
+    born = local_day(midnight, TAIPEI).replace(year=1990)
+    async with a_shop(temporal, tmp_path) as (world, post):
+        zones = {"ada": "Europe/Paris", "bo": "Europe/Berlin", "cy": "Europe/London"}
+        await enrol(world, *(member(name, birth_date=born, zone=zone) for name, zone in zones.items()))
+        post.busy = {"ada": None}
+        report = await run(world, task(TaskKind.BIRTHDAY, cron=""), midnight)
+        assert (report.waves, report.sent, post.readers) == (3, 3, ["ada", "bo", "cy"])
+
+
 @requirement("LS-03", "LS-11", "LS-12")
 async def test_a_promotion_goes_once_to_each_member_of_its_groups(temporal: Client, tmp_path: Path) -> None:
     """Who is in two of them gets one message, in the words of its own language."""
@@ -164,6 +204,30 @@ async def test_a_promotion_goes_once_to_each_member_of_its_groups(temporal: Clie
         ]
         everybody = replace(news, groups=(), everybody=True)
         assert (await run(world, everybody, at_ten(2))).sent == 4
+
+
+async def test_a_wave_that_is_terminated_takes_no_other_one_along(temporal: Client, tmp_path: Path) -> None:
+    """Whoever ends it in the Web UI: the run goes on, and says so."""
+    at, burn = now().replace(second=0), task(TaskKind.BONUS_BURN)
+    async with a_shop(temporal, tmp_path) as (world, post):
+        await enrol(world, *map(member, ("ada", "bo")))
+        soon = at + timedelta(days=3)
+        await accrue(world, [lot("ada", 80, ends=soon), lot("bo", 80, ends=soon, currency="stars")])
+        post.busy = {"ada": timedelta(hours=1), "bo": None}
+        running = asyncio.create_task(run(world, burn, at))
+        wave = world.handle(wave_workflow_id(SHOP.id, f"bonus-burn-points-{run_stamp(at)}"))
+        await eventually(partial(waiting, wave))
+        await wave.terminate("enough")
+        assert (await running).words == "2 waves, 1 sent, 1 broken off"
+        assert post.readers == ["bo"]
+
+
+async def waiting(wave: WorkflowHandle[Any, Any]) -> bool | None:
+    """Whether somebody waits for another go, once it has begun."""
+    try:
+        return bool((await wave.query(WaveWorkflow.progress)).waiting) or None
+    except RPCError:
+        return None
 
 
 async def test_upkeep_burns_what_has_ended_and_says_what_began(temporal: Client, tmp_path: Path) -> None:
@@ -198,7 +262,9 @@ async def started(world: World, run: TaskRun, at: datetime) -> TaskReport:
     run_id = f"{task_schedule_id(SHOP.id, run.task.task_id)}-{at:%Y-%m-%dT%H:%M:%SZ}"
 
     async def result() -> TaskReport | None:
-        begun = world.client.get_workflow_handle_for(RegularTaskWorkflow.run, run_id)
+        begun: WorkflowHandle[Any, TaskReport] = world.client.get_workflow_handle(
+            run_id, result_type=TaskReport
+        )
         try:
             return await begun.result()
         except RPCError:
