@@ -1,4 +1,6 @@
-"""Record the histories that `test_replay.py` replays: `python -m tests.replay.record NAME booking|member`.
+"""Record the histories that `test_replay.py` replays: `python -m tests.replay.record NAME KIND`.
+
+A KIND is a folder of `tests/histories`: booking, member, coupon, wave or task.
 
 Histories are only ever added: before a change to a workflow, record what runs today under a name that says so
 (`before-line-first`), commit it, then make the change. An existing file is never written over.
@@ -10,13 +12,18 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from activities.coupon_holders import Holder
+from activities.coupons import Coupons
 from activities.members import Members
+from models.agenda import Agenda
 from models.booking_facts import (
     Accepted,
     Assigned,
@@ -26,14 +33,25 @@ from models.booking_facts import (
     Refunded,
     Reschedule,
 )
-from models.ids import member_workflow_id
+from models.coupon import CouponDrop
+from models.drop_state import ExtendDrop, HoldersAdded, RevokeDrop
+from models.ids import member_workflow_id, task_run_id
 from models.member import Member
 from models.member_facts import Purchased, Registered
-from models.merchant import PaymentMethod
+from models.merchant import Merchant, PaymentMethod
+from models.notices import Kind
 from models.people import Person
+from models.regular_task import Gift, TaskKind
+from models.task_waves import TaskRun, run_stamp
+from models.timing import local_day
+from models.wave import Audience, Wave, Words
 from temporal_server import dynamic_config_arguments, server_program
+from tests.tasks import LONG_AGO, SHOP, TAIPEI, accrue, at_ten, enrol, lot, member, task
+from tests.waves import Running, begin, wave
 from tests.world import ADA, BO, CY, MERCHANT, World, a_world, booking, now, service
 from workflows.lifecycle import SEARCH_ATTRIBUTES
+from workflows.regular_task import RegularTaskWorkflow
+from workflows.wave import WaveWorkflow
 
 HISTORIES = Path(__file__).resolve().parent.parent / "histories"
 PARTNER = Person("Dee", "dee@example.com", "", "en", id="dee")
@@ -130,6 +148,137 @@ async def a_second_life(world: World) -> str:
     return id
 
 
+async def a_drop(world: World, issue: int, last: int, *holders: str) -> tuple[CouponDrop, str]:
+    """A drop at work, issued so many days from now."""
+    today = local_day(now(), SHOP.zone)
+    issue_on, last_day = today + timedelta(days=issue), today + timedelta(days=last)
+    drop = CouponDrop(SHOP.id, f"d-{uuid4().hex[:6]}", "Spring coupon", issue_on, issue_on, last_day)
+    phones = {name: f"+88691234567{number}" for number, name in enumerate(("ada", "bo", "cy"))}
+    await enrol(world, *(member(name, phone=phone) for name, phone in phones.items()))
+    await Coupons(world.engine).keep(drop, now())
+    await Coupons(world.engine).add(drop, map(Holder, holders), now())
+    lifecycle = (await world.carillon.start_coupon(drop)).lifecycle
+    await world.until(lifecycle, lambda agenda: bool(agenda.owed or agenda.done))
+    return drop, lifecycle
+
+
+async def a_drop_and_later_holders(world: World) -> str:
+    drop, lifecycle = await a_drop(world, -1, 20, "ada")
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+    for holders, name in enumerate(("bo", "cy"), start=2):
+        clock = await world.clock(lifecycle)
+        await Coupons(world.engine).add(drop, [Holder(name)], clock)
+        await world.carillon.tell(lifecycle, HoldersAdded(event_id=name, since=clock, holders=holders))
+        await world.forward_to(lifecycle, clock + timedelta(minutes=6))
+        await world.until(lifecycle, partial(_has_told, holders))
+    await world.handle(lifecycle).signal("tell", "nonsense")
+    await world.to_the_end(lifecycle)
+    return lifecycle
+
+
+def _has_told(waves: int, agenda: Agenda) -> bool:
+    return len(agenda.done) == waves
+
+
+async def a_moved_last_day(world: World) -> str:
+    drop, lifecycle = await a_drop(world, 1, 10, "ada")
+    await world.carillon.ask(
+        lifecycle, ExtendDrop(event_id="x", usable_to=drop.usable_to + timedelta(days=4))
+    )
+    await world.to_the_end(lifecycle)
+    return lifecycle
+
+
+async def a_revoked_drop(world: World) -> str:
+    _, lifecycle = await a_drop(world, 1, 20, "ada")
+    await world.carillon.ask(lifecycle, RevokeDrop(event_id="off"))
+    await world.handle(lifecycle).result()
+    return lifecycle
+
+
+async def some_news(world: World, members: int, **options: int) -> Running:
+    """A wave of a promotion to so many members."""
+    await enrol(world, *(member(f"m{number:03}") for number in range(members)))
+    return await begin(world, _news(), **options)
+
+
+def _news(**changes: object) -> Wave:
+    words = {"en": Words("New classes", "News")}
+    return wave(kind=Kind.PROMOTION, audience=Audience("members"), words=words, **changes)
+
+
+async def several_pages(world: World) -> str:
+    running = await some_news(world, 30, page_size=5, in_flight=2, cut_ahead=2)
+    await running.report()
+    return running.handle.id
+
+
+async def tried_again(world: World) -> str:
+    answers = iter(["451 try again"])
+    world.mail_sink.refuse = lambda _: next(answers, None)
+    running = await some_news(world, 3)
+    await running.report()
+    return running.handle.id
+
+
+async def paused_and_resumed(world: World) -> str:
+    due = now() + timedelta(days=1)
+    await enrol(world, member("ada"))
+    running = await begin(world, _news(due=due, not_after=due + timedelta(hours=5)))
+    await running.handle.signal(WaveWorkflow.pause)
+    await running.until(lambda progress: progress.stage == "paused")
+    await running.handle.signal(WaveWorkflow.resume)
+    await world.forward_to(running.handle.id, due)
+    await running.report()
+    return running.handle.id
+
+
+async def cancelled(world: World) -> str:
+    due = now() + timedelta(days=1)
+    running = await begin(world, _news(due=due, not_after=due + timedelta(hours=5)))
+    await running.handle.signal(WaveWorkflow.cancel)
+    await running.report()
+    return running.handle.id
+
+
+async def a_run(world: World, kind: TaskKind, **changes: object) -> str:
+    """One run of a task to its end."""
+    at, made = at_ten(), task(kind, **changes)
+    run_id = task_run_id(SHOP.id, made.task_id, f"{run_stamp(at)}-{uuid4().hex[:6]}")
+    handle = await world.client.start_workflow(
+        RegularTaskWorkflow.run,
+        TaskRun(made, TAIPEI, at),
+        id=run_id,
+        task_queue=world.settings.task_queue,
+    )
+    await world.skipper.fast_forward(handle, at - now() + timedelta(hours=30))
+    await handle.result()
+    return run_id
+
+
+async def bonuses_that_burn(world: World) -> str:
+    await enrol(world, member("ada"))
+    await accrue(world, [lot("ada", 80, ends=at_ten() + timedelta(days=2), currency=c) for c in SHOP.bonuses])
+    return await a_run(world, TaskKind.BONUS_BURN)
+
+
+async def a_birthday_in_two_zones(world: World) -> str:
+    born = local_day(at_ten(), TAIPEI).replace(year=1990)
+    await enrol(world, member("ada", birth_date=born))
+    await enrol(world, member("bo", birth_date=born, zone="Europe/Paris"))
+    return await a_run(world, TaskKind.BIRTHDAY, cron="", gift=Gift("stars", Decimal(5), days=30))
+
+
+async def upkeep(world: World) -> str:
+    await accrue(world, [lot("ada", 80, ends=LONG_AGO + timedelta(days=2))])
+    return await a_run(world, TaskKind.BONUS_UPKEEP)
+
+
+async def news_by_the_calendar(world: World) -> str:
+    await enrol(world, member("ada"))
+    return await a_run(world, TaskKind.PROMOTION, everybody=True, words={"en": Words("New", "News")})
+
+
 Life = Callable[[World], Awaitable[str]]
 
 LIVES: dict[str, dict[str, Life]] = {
@@ -145,7 +294,26 @@ LIVES: dict[str, dict[str, Life]] = {
         "buys-again": buys_again,
         "a-second-life": a_second_life,
     },
+    "coupon": {
+        "later-holders": a_drop_and_later_holders,
+        "moved-last-day": a_moved_last_day,
+        "revoked": a_revoked_drop,
+    },
+    "wave": {
+        "several-pages": several_pages,
+        "tried-again": tried_again,
+        "paused-and-resumed": paused_and_resumed,
+        "cancelled": cancelled,
+    },
+    "task": {
+        "bonuses-that-burn": bonuses_that_burn,
+        "birthday-in-two-zones": a_birthday_in_two_zones,
+        "upkeep": upkeep,
+        "news": news_by_the_calendar,
+    },
 }
+SHOPS: dict[str, Merchant] = {"coupon": SHOP, "wave": SHOP, "task": SHOP}
+"""Who sends, where it is not the usual one."""
 
 
 async def main(prefix: str, kind: str) -> None:
@@ -159,7 +327,9 @@ async def main(prefix: str, kind: str) -> None:
     )
     (HISTORIES / kind).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        async with environment, a_world(environment.client, Path(folder)) as world, world.worker():
+        shop = SHOPS.get(kind, MERCHANT)
+        made = a_world(environment.client, Path(folder), merchant=shop)
+        async with environment, made as world, world.worker():
             for name, live in LIVES[kind].items():
                 history = await world.handle(await live(world)).fetch_history()
                 with (HISTORIES / kind / f"{prefix}-{name}.json").open("x") as file:
