@@ -72,15 +72,16 @@ class PhoneCodes:
         async with reading(self._engine) as connection:
             await _check_pace(connection, merchant, phone, now)
 
-    async def open(self, merchant: Merchant, member: Member) -> bool:
-        """Whether a code is open for the phone that a member has now."""
-        query = select(CODES.c.id).where(
+    async def answered(self, merchant: Merchant, member: Member) -> bool:
+        """Whether the last code that went to the phone that a member has now was given back."""
+        query = select(CODES.c.state).where(
             _to(merchant.id, member.phone),
             CODES.c.member_id == member.member_id,
-            CODES.c.state == CodeState.OPEN,
+            CODES.c.state != CodeState.UNSENT,
         )
         async with reading(self._engine) as connection:
-            return (await connection.execute(query.limit(1))).first() is not None
+            last = (await connection.execute(query.order_by(CODES.c.id.desc()).limit(1))).scalar_one_or_none()
+        return last == CodeState.ANSWERED
 
     async def make(self, sending: Sending, now: datetime) -> Fresh:
         """A code for one attempt at a sending; CodeError where none may go.

@@ -69,9 +69,11 @@ def add(
         print_json({"new": added.new, "same": added.same, "refused": refused.lines, **errors_at})
     else:
         say((drop, "bold"), f"  {added.new:,} holders more, {added.same:,} held it before")
+    if group and not (added.new or added.same):
+        warn(f"Nobody is in the group {group!r}: `carillon member list {named(drop)[0]}` shows the groups.")
     if refused.lines:
         lines = "1 line is" if refused.lines == 1 else f"{refused.lines:,} lines are"
-        warn(f"{lines} refused: {report} says why. Mend them there, and run it again.")
+        warn(f"{lines} refused: {report} says why. Mend them in {file}, and run it again.")
         raise Finished(MISTAKE)
 
 

@@ -56,7 +56,7 @@ def import_(
         _tell(merchant, done)
     if done.refused:
         lines = "1 line is" if done.refused == 1 else f"{done.refused:,} lines are"
-        warn(f"{lines} refused: {report} says why. Mend them there, and run it again.")
+        warn(f"{lines} refused: {report} says why. Mend them in {file}, and run it again.")
         raise Finished(MISTAKE)
 
 

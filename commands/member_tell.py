@@ -47,5 +47,8 @@ async def _tell(reach: Reach, who: str, fact: MemberFact) -> None:
         say("told ", (fact.fact, "bold"), f" (event id {fact.event_id})")
         agenda = await settled_agenda(carillon, lifecycle)
     if agenda.stage == Stage.WAITING:
-        warn(f"It waits until member {member_id!r} of merchant {merchant_id!r} is known: import the member.")
+        warn(
+            f"It waits until member {member_id!r} of merchant {merchant_id!r} is known and verified:"
+            " see `carillon member import` and `carillon member verify`."
+        )
     show_agenda(agenda)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.agenda import Agenda, Done, LeftOut, Notice, Status
+from models.member_state import Stage
 from models.showing import COMING, coming_row, shown_time, titled
 
 WIDE = 160
@@ -101,8 +102,16 @@ def show_agenda(agenda: Agenda, *, as_of: datetime | None = None) -> None:
     told = ((shown_time(f.at, zone), plain(f.fact), f.event_id, f.reason) for f in agenda.not_taken)
     table("Told, but changed nothing", ("when", "fact", "event id", "why"), told)
     if not agenda.owed:
-        end = "It is over: nothing more will come." if agenda.over else "Nothing is owed as things stand."
-        say("\n", end)
+        say("\n", _end(agenda))
+
+
+def _end(agenda: Agenda) -> str:
+    """Why nothing comes next."""
+    if agenda.stage == Stage.WAITING:
+        return "It waits until the member is one, and its merchant is known."
+    if agenda.over and agenda.foreseen:
+        return "Its own lifecycle is over: only what comes from elsewhere is still to come."
+    return "It is over: nothing more will come." if agenda.over else "Nothing is owed as things stand."
 
 
 def next_words(agenda: Agenda) -> tuple[str, str]:

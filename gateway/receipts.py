@@ -43,7 +43,7 @@ class ReceiptCalls:
             raise HTTPException(404, f"there is no provider {provider!r} that calls: {', '.join(TELLING)}")
         form = await _form(request)
         if not self._proven(request, provider, merchant, form):
-            _log.warning("a call for %s of %s was not proven and is not believed", provider, merchant)
+            _log.warning("a call for %s of %r was not proven and is not believed", provider, merchant)
             raise HTTPException(403, "the call is not proven to come from the provider")
         word = callback(provider, {**request.query_params, **form})
         if not word.provider_id:

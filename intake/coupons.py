@@ -68,7 +68,7 @@ class HolderFile:
         """Each with the line that it begins on."""
         for record in self._records:
             found = (record.problem,) if record.problem else read_holder(record.values)
-            yield record.line, BadLine(record.line, found) if isinstance(found, tuple) else found
+            yield record.line, BadLine.of(record, found) if isinstance(found, tuple) else found
 
 
 def read_holder(data: Mapping[str, Any]) -> Holder | tuple[Problem, ...]:

@@ -12,6 +12,10 @@ from intake.problems import InputError, Problem
 HEADS = ("line", "field", "what is wrong", "mend", "value")
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of something to work out."""
+
+
 class ErrorFile:
     """Written while the lines come, so that what was found is there when it is broken off.
 
@@ -39,7 +43,9 @@ class ErrorFile:
         if self._rows is None:
             self._begin()
         self.lines += 1
-        self._rows.writerows((line, one.where, one.what, one.mend, one.value) for one in problems)
+        self._rows.writerows(
+            (line, *map(_inert, (one.where, one.what, one.mend, one.value))) for one in problems
+        )
 
     def _begin(self) -> None:
         try:
@@ -50,3 +56,8 @@ class ErrorFile:
             raise InputError(str(self.path), [problem]) from None
         self._rows = csv.writer(file)
         self._rows.writerow(HEADS)
+
+
+def _inert(cell: str) -> str:
+    """A cell that no spreadsheet works out, whatever the writer of the file made of its names."""
+    return f"'{cell}" if cell.startswith(FORMULA) else cell

@@ -42,7 +42,7 @@ MEMBER_CHECKS: Mapping[tuple[type, str], Check] = {
     (MemberPolicy, "welcome"): channels,
     (MemberPolicy, "invitation"): channels,
     (MemberPolicy, "quiet_days"): _number(0, LONGEST_WAIT),
-    (MemberPolicy, "again_days"): _number(1, LONGEST_WAIT),
+    (MemberPolicy, "again_days"): _number(0, LONGEST_WAIT),
     (MemberPolicy, "prompt_hours"): _number(1, LONGEST_WAIT * HOURS),
     (MemberPolicy, "invitation_hours"): _number(1, LONGEST_WAIT * HOURS),
     (CouponPolicy, "least_days"): _number(0, LONGEST_WAIT),

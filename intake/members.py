@@ -1,18 +1,18 @@
 """Members, as a shop system hands them over: one, or a file of hundreds of thousands."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from activities.addresses import is_plain_email, plain_mobile
 from activities.members import Enrolment
 from intake import values
 from intake.files import Source, load
 from intake.problems import InputError, Problem, Wrong, nearest, shown
-from intake.records import Records
+from intake.records import Record, Records
 from models.channels import EMAIL, PUSH, SMS
 from models.consent import Consent, ConsentGiven
 from models.member import Member
@@ -48,6 +48,12 @@ class BadLine:
 
     line: int
     problems: tuple[Problem, ...]
+
+    @classmethod
+    def of(cls, record: Record, problems: Iterable[Problem]) -> Self:
+        """A field of an array's element is named with its place: `[2].email`."""
+        named = (replace(one, where=".".join(filter(None, (record.place, one.where)))) for one in problems)
+        return cls(record.line, tuple(named))
 
 
 class MemberReader:
@@ -169,7 +175,7 @@ class MemberFile:
         """Each with the line that it begins on."""
         for record in self._records:
             found = (record.problem,) if record.problem else self._reader.read(record.values)
-            yield record.line, BadLine(record.line, found) if isinstance(found, tuple) else found
+            yield record.line, BadLine.of(record, found) if isinstance(found, tuple) else found
 
 
 def read_member(source: Source, merchant: Merchant, now: datetime) -> Enrolment:

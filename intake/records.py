@@ -4,7 +4,8 @@ import codecs
 import csv
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,11 +21,15 @@ _BLANK = " \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record: the line that it begins on, and its values by name, or what keeps it from being read."""
+    """One record: the line that it begins on, and its values by name, or what keeps it from being read.
+
+    `place`: of an array, which may stand on one line, which element it is: `[0]`.
+    """
 
     line: int
     values: Mapping[str, Any]
     problem: Problem | None = None
+    place: str = ""
 
 
 class Records:
@@ -165,15 +170,20 @@ def _array(text: TextIO) -> Iterator[Record]:
     """The elements of an array. Where it breaks off nothing after it can be told apart."""
     stream = _JsonStream(text)
     stream.step()  # the bracket
+    places = (f"[{number}]" for number in count())
     while stream.next_character() != "]":
-        line = stream.line
+        line, place = stream.line, next(places)
         try:
             value = stream.value()
             stream.end_of_value()
         except (ValueError, RecursionError) as error:
-            yield Record(line, {}, _no_json(error, "mend it: nothing from here on was read"))
+            yield Record(line, {}, _no_json(error, "mend it: nothing from here on was read"), place)
             return
-        yield _object(line, value)
+        yield replace(_object(line, value), place=place)
+    stream.step()
+    if stream.next_character():
+        mend = "put all of it into one list: nothing from here on was read"
+        yield Record(stream.line, {}, Problem("", "stands after the end of the list", mend))
 
 
 def _object(line: int, value: Any) -> Record:

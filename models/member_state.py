@@ -106,9 +106,10 @@ class MemberState:
 
     @property
     def began(self) -> Known:
-        """The registration: as it was told, or as the member was kept."""
+        """The registration: as it was told, or as the member was kept; then known since the first fact."""
         at = self.ready.registered_at
-        return self.registered or Known(at, at)
+        since = at if self.purchased is None else max(at, self.purchased.since)
+        return self.registered or Known(at, since)
 
     @property
     def settled(self) -> frozenset[str]:

@@ -4,14 +4,17 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
 import models.tables  # noqa: F401
 from activities.database import migrate, open_database, reading, revision, writing
+from tests.requirements import requirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -71,3 +74,13 @@ async def test_a_reader_holds_up_no_writer(database_url: str) -> None:
         async with asyncio.timeout(5), writing(engine) as writer:
             await writer.execute(text("DELETE FROM messages"))
     await engine.dispose()
+
+
+@requirement("WACA-35")
+async def test_an_error_quotes_nothing_that_was_to_be_written(engine: AsyncEngine) -> None:
+    """Temporal keeps the sentence of a failed attempt, and so do logs: no phone, no code's hash, no text."""
+    with pytest.raises(DBAPIError) as caught:
+        async with writing(engine) as connection:
+            await connection.execute(text("INSERT INTO nowhere VALUES (:phone)"), {"phone": "+886912000111"})
+    assert "nowhere" in str(caught.value)
+    assert "912000111" not in f"{caught.value} {caught.value!r}"

@@ -7,10 +7,11 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.bonuses import Bonuses
-from activities.coupons import Coupons, Holder
+from activities.coupon_holders import Holder
+from activities.coupons import Coupons
 from activities.database import writing
 from activities.member_life import Keeping, Look, MemberLife, UnknownMemberError
 from activities.members import MEMBERS, Members
@@ -21,7 +22,7 @@ from models.coupon import CouponDrop
 from models.member import Member
 from models.member_content import Balance, MemberContent
 from models.member_facts import Purchased, Registered
-from models.member_state import Memory, Stage, memory_of
+from models.member_state import Known, Memory, Stage, memory_of
 from models.merchant import Merchant
 from models.regular_task import RegularTask, TaskKind
 from tests.members import MemberLife as Lived
@@ -66,6 +67,7 @@ async def test_who_is_no_member_yet_is_waited_for(engine: AsyncEngine, life: Mem
     with pytest.raises(ApplicationError) as caught:
         await life.recall(LOOK)
     assert (caught.value.type, caught.value.non_retryable) == ("UnknownMember", False)
+    assert caught.value.category is ApplicationErrorCategory.BENIGN, "no log is filled by waiting"
     with pytest.raises(ApplicationError, match="merchant 'other' is not known"):
         await life.recall(replace(LOOK, merchant_id="other"))
     assert (await life.look(LOOK)).profile is None
@@ -122,6 +124,14 @@ async def test_the_agenda_of_a_member_at_rest_owes_nothing(engine: AsyncEngine, 
     assert (agenda.lifecycle, agenda.stage, agenda.zone) == ("member:shop:anna", Stage.QUIET, "Asia/Taipei")
     assert (agenda.owed, agenda.next_moment, agenda.over) == ((), None, False)
     assert len(agenda.foreseen) == 5
+
+
+async def test_of_who_was_only_imported_nothing_is_left_out(engine: AsyncEngine, life: MemberLife) -> None:
+    """Its life never began: that it has no app is not why it was not invited."""
+    await Members(engine).upsert([ANNA], NOW)
+    assert (await life.agenda(LOOK)).left_out == ()
+    await life.keep(Keeping("shop", "anna", Memory(purchased=Known(NOW, NOW))))
+    assert (await life.agenda(LOOK)).left_out
 
 
 @requirement("MAAC-12", "LOY-43")

@@ -145,6 +145,17 @@ async def test_a_later_code_takes_the_place_of_the_one_before(codes: PhoneCodes)
 
 
 @requirement("WACA-35")
+async def test_a_code_that_was_replaced_is_not_taken_when_the_later_one_is_used_up(codes: PhoneCodes) -> None:
+    """Else every code sent before would give so many tries more."""
+    first, at = await codes.make(sending(), NOW), NOW + LATER
+    later = await codes.make(sending("r2"), at)
+    for _ in range(POLICY.attempts):
+        await answer(codes, "nothing", at)
+    assert "no code is open" in await answer(codes, first.code, at)
+    assert "no code is open" in await answer(codes, later.code, at)
+
+
+@requirement("WACA-35")
 async def test_every_attempt_at_one_sending_may_have_arrived(codes: PhoneCodes) -> None:
     """Their codes hold as long as the first, are guessed at together, and are used up together."""
     first = await codes.make(sending(), NOW)

@@ -78,6 +78,8 @@ async def test_a_drop_is_made_given_and_told_of_by_hand(shop: World, run: Run, t
     ]
     status, out, _ = await run("add", "lumi/by-hand", "--everybody")
     assert (status, "1 holders more, 2 held it before" in out) == (0, True)
+    status, _, err = await run("add", "lumi/by-hand", "--group", "gild")
+    assert (status, "Nobody is in the group 'gild': `carillon member list lumi` shows" in err) == (0, True)
     status, out, _ = await run("extend", "lumi/by-hand", str(day(24)), "--json")
     assert json.loads(out)["owed"][-1]["due"] == utc(clock(17))
     lifecycle = "coupon:lumi:by-hand"

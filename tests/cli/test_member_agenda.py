@@ -8,13 +8,17 @@ from datetime import date, timedelta
 import pytest
 
 import cli
-from activities.coupons import Coupons, Holder
+from activities.coupon_holders import Holder
+from activities.coupons import Coupons
 from activities.members import Members
 from activities.merchants import Merchants
 from activities.tasks import Tasks
+from commands.output import show_agenda
+from models.agenda import Agenda, Foreseen
 from models.coupon import CouponDrop
 from models.member import Member
 from models.member_facts import Registered
+from models.member_state import Stage
 from models.regular_task import RegularTask, TaskKind
 from models.timing import local_day
 from tests.requirements import requirement
@@ -117,4 +121,15 @@ async def test_who_tells_of_an_unknown_member_hears_that_it_waits(
     """The fact is not lost."""
     monkeypatch.setattr("commands.booking.SETTLING_SECONDS", 0)
     assert await command("member", "tell", "lumi/zoe", "registered") == 0
-    assert "It waits until member 'zoe' of merchant 'lumi' is known" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "It waits until member 'zoe' of merchant 'lumi' is known and verified" in said.err
+    assert "It waits until the member is one" in said.out, "and not that nothing is owed"
+
+
+def test_whose_lifecycle_is_over_still_hears_from_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    """That nothing more comes is not said above a coupon that does."""
+    coming = Foreseen("coupon_issued", now(), "Spring tea (T-1)", "coupon:lumi:spring")
+    show_agenda(Agenda("member:lumi:vera", Stage.QUIET, "Asia/Taipei", over=True, foreseen=(coming,)))
+    said = capsys.readouterr().out
+    assert "only what comes from elsewhere is still to come" in said
+    assert "nothing more will come" not in said

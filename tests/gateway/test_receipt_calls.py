@@ -98,6 +98,29 @@ async def test_a_call_without_the_key_of_its_merchant_changes_nothing(
     assert await status_of(engine, key) == "sent"
 
 
+@pytest.mark.parametrize("query", ["", "?key="])
+async def test_where_no_key_is_set_nobody_is_believed(query: str, engine: AsyncEngine) -> None:
+    """No key is not the empty key."""
+    key = await sent(engine, "771")
+    async with Channels.from_environment({}) as channels:
+        transport = httpx.ASGITransport(application(Receipts(engine, channels), channels.credentials))
+        async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.7:8088") as client:
+            answer = await client.post(
+                f"/receipts/twsms/lumi{query}", data={"msgid": "771", "statustext": "UNDELIV"}
+            )
+    assert answer.status_code == 403
+    assert await status_of(engine, key) == "sent"
+
+
+async def test_a_caller_writes_no_lines_into_the_log(
+    calls: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody may name a merchant with a line break in it."""
+    await calls.post("/receipts/twsms/lumi%0Aall%20is%20well", data={"msgid": "1"})
+    assert "not proven" in caplog.text
+    assert "\nall is well" not in caplog.text
+
+
 async def test_a_word_that_comes_before_our_own_note_is_kept(
     calls: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:

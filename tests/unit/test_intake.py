@@ -255,6 +255,7 @@ WRONG_MERCHANTS: list[tuple[str, Any, str]] = [
     ("members.welcome", ["emial"], "names 'emial', which is no channel: did you mean 'email'?"),
     ("members.invitation", ["sms", "sms"], "members.invitation: [...] names a channel twice"),
     ("members.quiet_days", -1, "members.quiet_days: -1 is out of range: write a number from 0 to 365"),
+    ("members.again_days", -1, "members.again_days: -1 is out of range: write a number from 0 to 365"),
     ("phone_check.digits", 3, "phone_check.digits: 3 is out of range: write a number from 4 to 10"),
     ("coupons.expiring", {"days": 7, "at": "15:00"}, "coupons.expiring.days: 7 counts days after"),
     ("bonuses", {"a b": {}}, "bonuses.a b: {} cannot be used: currency: 'a b' cannot be used as an id"),

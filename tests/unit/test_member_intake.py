@@ -172,6 +172,7 @@ BO = '{"member_id": "bo", "name": "Bo"}'
         (f'[{BO},\n "x",\n {{"member_id": 1, "name": "A"}}]', {2: "'x' is no object", 3: "put it in quotes"}),
         (f'[{BO}\n {{"member_id"', {1: "nothing from here on was read"}),
         (f'[{BO},\n\n {{"member_id"', {3: "nothing from here on was read"}),
+        (f"[{BO}]\n[{BO}]", {2: "stands after the end of the list: put all of it into one list"}),
     ],
 )
 def test_json_that_breaks_off_is_told_with_its_line(
@@ -182,6 +183,13 @@ def test_json_that_breaks_off_is_told_with_its_line(
     assert found.keys() == refused.keys()
     for line, words in refused.items():
         assert words in found[line]
+
+
+def test_a_list_on_one_line_is_told_by_the_place_in_it(tmp_path: Path) -> None:
+    """Most programs write all of it on one line: that line alone would say nothing."""
+    content = f'[{BO}, {{"member_id": "cy", "name": "Cy", "email": "x"}}, 7]'
+    found = [one for one in read(tmp_path / "m.json", content) if isinstance(one, BadLine)]
+    assert [(one.line, one.problems[0].where) for one in found] == [(1, "[1].email"), (1, "[2]")]
 
 
 @given(
@@ -313,6 +321,19 @@ def test_the_error_file_names_line_field_fault_mend_and_value(tmp_path: Path) ->
     with ErrorFile(path):
         pass
     assert len(path.read_text("utf-8").splitlines()) == 1
+
+
+def test_a_spreadsheet_works_nothing_out_of_the_error_file(tmp_path: Path) -> None:
+    """The names in a JSON file are its writer's, and so may be a formula."""
+    path, evil = tmp_path / "m.json.errors.csv", '=HYPERLINK("http://evil.example")'
+    content = json.dumps({"member_id": "ada", "name": "Ada", evil: "1", "email": "=1+1"})
+    (bad,) = (one for one in read(tmp_path / "m.json", content) if isinstance(one, BadLine))
+    with ErrorFile(path) as errors:
+        errors.add(bad.line, bad.problems)
+    with path.open(encoding="utf-8-sig", newline="") as text:
+        rows = list(csv.reader(text))
+    assert rows[1][1] == f"'{evil}"
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
 
 
 def test_the_example_is_in_order() -> None:

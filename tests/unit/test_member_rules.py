@@ -123,7 +123,21 @@ def test_what_is_told_so_late_that_its_moment_is_over_brings_no_burst() -> None:
     too_late.held = True
     bought(too_late, "2026-03-05", "2026-03-25 09:00")
     assert too_late.why_not()[FIRST] == Reason.KNOWN_TOO_LATE
+    # Kept for long, and what is told of it now was before it registered: nothing was ever missed.
+    kept = MemberLife(profile(registered="2026-01-05 12:00"))
+    kept.held = True
+    bought(kept, "2026-01-02", "2026-03-25 09:00")
+    assert kept.why_not() == {FIRST: Reason.KNOWN_TOO_LATE, SECOND: Reason.KNOWN_TOO_LATE}
+    assert not kept.owed()
     assert too_late.owed() == {SECOND: "2026-04-02 12:00"}
+
+
+@requirement("LOY-50")
+def test_what_was_bought_before_the_registration_changes_nothing() -> None:
+    """As a guest: the days are counted from the later of the two."""
+    life = joined()
+    bought(life, "2026-02-25", "2026-03-03 09:00")
+    assert life.owed() == {FIRST: "2026-03-16 18:30", SECOND: "2026-03-30 18:30"}
 
 
 @requirement("LOY-31")

@@ -186,6 +186,23 @@ async def test_a_code_asked_for_again_waits_its_pause_and_replaces_the_one_befor
 
 
 @requirement("WACA-35")
+async def test_who_is_a_member_verifies_a_phone_by_its_code_alone(world: World) -> None:
+    """Neither without a code nor after the last try does any answer pass for the right one."""
+    await Members(world.engine).upsert([member("m-4")], now())
+    way = membership(world)
+    with pytest.raises(CodeError, match="no code is open for m-4: ask for a new one"):
+        await way.verify("m-4", "123456", now())
+    await way.resend("m-4", now())
+    wrong = f"{(int(code_in(world)) + 1) % 10**6:06}"
+    for _ in range(MERCHANT.phone_check.attempts):
+        with pytest.raises(CodeError, match="that is not the code"):
+            await way.verify("m-4", wrong, now())
+    with pytest.raises(CodeError, match="no code is open for m-4"):
+        await way.verify("m-4", wrong, now())
+    assert not await world.carillon.runs(member_workflow_id(MERCHANT.id, "m-4"))
+
+
+@requirement("WACA-35")
 async def test_a_code_that_nobody_waits_for_any_more_is_not_sent(temporal: Client, tmp_path: Path) -> None:
     """However long the worker was away: it is missed, says so, and shuts nobody out."""
     brief = replace(MERCHANT, phone_check=replace(MERCHANT.phone_check, minutes=0))
