@@ -14,22 +14,22 @@ from datetime import UTC, datetime, timedelta
 PAGE = 500
 
 MEMBERS = """
-    SELECT member_id, name, email FROM members WHERE merchant_id = 'lumi' AND member_id > ?
+    SELECT member_id, name, phone FROM members WHERE merchant_id = 'lumi' AND member_id > ?
     ORDER BY member_id LIMIT ?
 """
 CLAIM = """
     INSERT INTO messages (notice_key, channel, merchant_id, lifecycle, kind, role, recipient, address, locale,
         subject, text, segments, status, reason, rule, policy_version, provider, provider_id, doubtful,
         attempts, token, due, not_after, claimed_at)
-    VALUES (?, 'email', 'lumi', 'raw', 'promotion', 'member', ?, ?, 'en', ?, ?, 0, 'handing_over', '', '', '',
-        '', '', 0, 1, 'raw', ?, ?, ?)
+    VALUES (?, 'sms', 'lumi', 'raw', 'coupon_issued', 'member', ?, ?, 'en', '', ?, 1, 'handing_over', '', '',
+        '', '', '', 0, 1, 'raw', ?, ?, ?)
     ON CONFLICT DO NOTHING
 """
 SETTLE = """
     UPDATE messages SET status = 'sent', provider = 'noop', settled_at = ?
-    WHERE notice_key = ? AND channel = 'email' AND token = 'raw'
+    WHERE notice_key = ? AND channel = 'sms' AND token = 'raw'
 """
-TEXT = "Dear {name}, this week everything in the studio is yours to try. Come and see us. " * 4
+TEXT = "Lumi Studio: {name}, your coupon: Spring treat. Code ABCD2345, until Mon 21 Dec."
 
 
 async def main(count: int, database: str) -> None:
@@ -47,8 +47,8 @@ async def main(count: int, database: str) -> None:
     while page := connection.execute(MEMBERS, (last, PAGE)).fetchall():
         now, last = datetime.now(UTC).isoformat(), page[-1][0]
         rows = [
-            (f"raw/promotion/now/{id_}", name, email, "News", TEXT.format(name=name), now, now, now)
-            for id_, name, email in page
+            (f"raw/coupon_issued/now/{id_}", name, phone, TEXT.format(name=name), now, now, now)
+            for id_, name, phone in page
         ]
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(CLAIM, rows)

@@ -143,12 +143,13 @@ def _work(pipe: Connection, side: Side, address: str, settings: Settings, second
 
 async def _working(pipe: Connection, side: Side, address: str, settings: Settings, seconds: float) -> None:
     handed = HandOvers()
+    noop = NoOpChannel(handed, seconds)
     client = await connect(target_host=address)
     collect_seldom()
     async with (
         _bare_worker(client, settings, handed)
         if side is Side.BARE
-        else running_worker(client, settings, extra_channels={"smtp": NoOpChannel(handed, seconds)})
+        else running_worker(client, settings, extra_channels={"smtp": noop, "console": noop})
     ):
         pipe.send("ready")
         try:

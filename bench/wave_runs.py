@@ -15,31 +15,36 @@ from uuid import uuid4
 from sqlalchemy import insert
 from temporalio.client import Client
 
+from activities.coupons import Coupons
 from activities.database import migrate, open_database, writing
 from activities.members import MEMBERS
 from activities.merchants import Merchants
 from bench.bookings import LOCALES, MERCHANT, whole_second
 from bench.processes import Cost, Server, Side, worker_process
-from models.ids import task_schedule_id
+from models.coupon import CouponDrop
+from models.ids import coupon_workflow_id
+from models.merchant import SmsProvider, SmsSettings
 from models.notices import Kind
 from models.policy import ClassPolicy, ConsentRule, GatePolicy
-from models.wave import Audience, Wave, Words
+from models.timing import local_day
+from models.wave import Audience, Wave
 from models.wave_state import WaveOptions, WaveReport, WaveState
 from settings import Settings
 from workflows.wave import WaveWorkflow, labels_of
 
-SHOP = replace(MERCHANT, gate=GatePolicy(promotional=ClassPolicy(ConsentRule.OPT_OUT)))
-"""It writes at any hour, to whoever has not said no."""
+SHOP = replace(
+    MERCHANT,
+    sms=SmsSettings(SmsProvider.CONSOLE),
+    gate=GatePolicy(loyalty=ClassPolicy(ConsentRule.OPT_OUT, daily_cap=3)),
+)
+"""It writes at any hour, to whoever has not said no, three times a day at the most."""
+DROP = "spring"
 WARM = replace(SHOP, id="warm")
 WARMING = 600
 """So many go before, unmeasured: a worker that has worked has its templates and statements at hand."""
 LEAD = 3.0
 """Seconds from the start of a wave to its moment."""
 LIMIT = 900.0
-WORDS = {
-    locale: Words("Dear {{ name }}, this week everything in the studio is yours to try. " * 4, "News")
-    for locale in LOCALES
-}
 
 
 @dataclass(frozen=True)
@@ -68,17 +73,21 @@ class Run:
 
 
 async def prepared(database: Path, count: int) -> Settings:
-    """A database with so many members, and some more of another merchant to warm up with."""
+    """A database with so many holders of a coupon, and some more of another merchant to warm up with."""
     settings = Settings(database_url=f"sqlite:///{database}", task_queue=f"waves-{uuid4().hex}", upkeep=False)
     await migrate(settings.database_url)
     engine = open_database(settings.database_url)
     now = datetime.now(UTC)
     for merchant, members in ((SHOP, count), (WARM, WARMING)):
         await Merchants(engine).apply(merchant, now)
+        today = local_day(now, merchant.zone)
+        drop = CouponDrop(merchant.id, DROP, "Spring treat", today, today, today + timedelta(days=30))
+        await Coupons(engine).keep(drop, now)
         rows = (_member(merchant.id, number, now) for number in range(members))
         async with writing(engine) as connection:
             for page in _pages(rows, 5000):
                 await connection.execute(insert(MEMBERS), page)
+        await Coupons(engine).add_members(drop, now)
     await engine.dispose()
     return settings
 
@@ -150,7 +159,7 @@ def _member(merchant_id: str, number: int, now: datetime) -> dict[str, object]:
         "merchant_id": merchant_id,
         "member_id": f"m{number:07}",
         "name": f"Ada {number}",
-        "email": f"ada{number}@example.com",
+        "phone": f"+8869{number:08}",
         "locale": LOCALES[number % len(LOCALES)],
         "registered_at": now,
         "updated_at": now,
@@ -168,14 +177,13 @@ def _made(merchant_id: str, due: datetime) -> Wave:
     return Wave(
         wave_id=name,
         merchant_id=merchant_id,
-        kind=Kind.PROMOTION,
-        audience=Audience("members"),
-        channels=("email",),
+        kind=Kind.COUPON_ISSUED,
+        audience=Audience("coupon_issued", {"drop": DROP}),
+        channels=("sms",),
         due=due,
         not_after=due + timedelta(hours=2),
-        lifecycle=task_schedule_id(merchant_id, name),
+        lifecycle=coupon_workflow_id(merchant_id, name),
         subject="now",
-        words=WORDS,
     )
 
 

@@ -38,7 +38,8 @@ BARE_AIM, SCHEDULER_AIM, LOOP_AIM, SLOW_AIM, SECONDS_AIM = 30.0, 3.0, 0.25, 0.6,
 MOST = 100_000
 SLOW = 0.05
 GROWTH_AIM = 1.1
-WAVE, LOOP, APSCHEDULER, PROCRASTINATE, BARE = "wave", "plain loop", "APScheduler", "procrastinate", "bare"
+WAVE, LOOP, BARE = "wave", "plain loop", "bare"
+APSCHEDULER, PROCRASTINATE = "APScheduler", "procrastinate"
 out = Console(width=110, highlight=False)
 
 
