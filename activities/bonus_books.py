@@ -150,7 +150,8 @@ def another_event(event_id: str) -> str:
 
 def something_left() -> ColumnElement[bool]:
     """Lots that are not used up: in the words of their indexes, else these are of no use."""
-    return LOTS.c.remaining > literal_column("0")
+    some: ColumnElement[bool] = LOTS.c.remaining > literal_column("0")
+    return some
 
 
 def lot(row: Row[Any]) -> Lot:
