@@ -52,7 +52,7 @@ async def test_email_and_sms_go_by_the_provider_that_the_shop_picked() -> None:
     [
         ("sms", "smtp", "console, smartdove, smpp, twilio, twsms"),
         ("push", "twsms", "console, fcm"),
-        ("email", "twsms", "console, smtp"),
+        ("email", "twsms", "console, smtp, smtp_backup"),
         ("line", "x", "none"),
     ],
 )

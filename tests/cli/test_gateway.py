@@ -13,6 +13,7 @@ import pytest
 
 from activities.database import migrate
 from cli import run
+from commands.failures import MISTAKE
 
 CARILLON = str(Path(sys.executable).parent / "carillon")
 
@@ -46,6 +47,6 @@ def test_a_taken_port_is_told_with_the_option(capsys: pytest.CaptureFixture[str]
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert run(["gateway", "--port", port]) == 2
+        assert run(["gateway", "--port", port]) == MISTAKE
     said = " ".join(capsys.readouterr().err.split())
     assert f"127.0.0.1:{port} cannot be listened on (Address already in use): choose another --port" in said
