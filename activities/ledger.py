@@ -116,7 +116,8 @@ async def settle(
         if more:
             books.book(Pool.SMS, EntryKind.SETTLE, -more, reference)
         if more > 0:
-            books.warn(merchant.credits, reference)
+            # Not under the name of the message alone: it may have told of a shortage when it was reserved.
+            books.warn(merchant.credits, f"{reference}/{EntryKind.SETTLE}")
         charged[reference] = to_points(standing.points + more)
     await books.write()
     return charged

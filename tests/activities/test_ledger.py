@@ -268,6 +268,18 @@ async def test_a_settlement_may_be_what_takes_the_points_low(ledger: AsyncConnec
 
 
 @requirement("WACA-29b")
+async def test_one_message_may_cross_twice_when_it_is_reserved_and_when_it_is_settled(
+    ledger: AsyncConnection,
+) -> None:
+    """Its reservation was told, a top-up came between: its settlement is a crossing of its own."""
+    await fill(ledger, "43")
+    await reserve(ledger, PAYING, page(0, 1), NOW)
+    await topup(ledger, PAYING, Pool.SMS, HOME, "between", NOW)
+    await settle(ledger, PAYING, {"m0": 2 * HOME}, NOW)
+    assert [alert.sendable for alert in await pending_alerts(ledger)] == [49, 49]
+
+
+@requirement("WACA-29b")
 async def test_an_alert_is_an_email_to_the_merchant_until_it_is_done(ledger: AsyncConnection) -> None:
     """Taken twice it is the same notice, so the message log sends it once."""
     await fill(ledger, "43")
