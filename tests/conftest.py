@@ -3,17 +3,16 @@
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from activities.database import migrate, open_database
+from activities.database import open_database
 from temporal_server import dynamic_config_arguments, server_program
+from tests.databases import migrated_postgresql, migrated_sqlite
 from tests.world import World, a_world
 from workflows.lifecycle import SEARCH_ATTRIBUTES
 
@@ -55,17 +54,10 @@ def postgresql() -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty, migrated database of either kind."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'carillon.db'}"
-    else:
-        first, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
-        engine = open_database(first)
-        async with engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await connection.execute(text(f"CREATE DATABASE {name}"))
-        await engine.dispose()
-        url = first.replace("/postgres?", f"/{name}?")
-    await migrate(url)
+    if request.param == "postgresql":
+        return await migrated_postgresql(request.getfixturevalue("postgresql"))
+    url = f"sqlite:///{tmp_path / 'carillon.db'}"
+    await migrated_sqlite(url)
     return url
 
 

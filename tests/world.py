@@ -29,6 +29,7 @@ from models.booking import Booking, Service
 from models.merchant import Merchant, PaymentMethod, SmsProvider, SmsSettings
 from models.people import Person
 from settings import Settings, settings_from
+from tests.databases import migrated_sqlite
 from tests.providers import FakeSmartdove, FakeTwSms, MailSink
 from worker import running_worker
 
@@ -196,6 +197,8 @@ async def a_world(
                 **(environment or {}),
             }
         )
+        if not database_url:
+            await migrated_sqlite(settings.database_url)
         await migrate(settings.database_url)
         engine = open_database(settings.database_url)
         skipper = TimeSkipper(client)

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from activities.database import migrate, open_database
+from activities.database import open_database
 from activities.members import Members
 from activities.merchants import Merchants
 from cli import run
 from intake import InputError, read_merchant
 from models.member import Member
 from models.member_policy import BonusAccount
+from tests.databases import migrated_sqlite
 from tests.requirements import requirement
 from tests.shops import NOW, PAYING
 
@@ -31,7 +32,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _filled(url: str) -> None:
-    await migrate(url)
+    await migrated_sqlite(url)
     engine = open_database(url)
     for shop in SHOP, FREE:
         await Merchants(engine).apply(shop, NOW)

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from activities.database import migrate, open_database
+from activities.database import open_database
 from activities.merchants import Merchants
 from cli import run
 from intake import InputError, read_merchant
 from models.merchant import Branch
+from tests.databases import migrated_sqlite
 from tests.requirements import requirement
 from tests.shops import COUNTED, NOW, PAYING
 
@@ -28,7 +29,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _filled(url: str) -> None:
-    await migrate(url)
+    await migrated_sqlite(url)
     engine = open_database(url)
     await Merchants(engine).apply(SHOP, NOW)
     await engine.dispose()

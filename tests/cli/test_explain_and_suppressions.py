@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from activities.database import migrate, open_database, writing
+from activities.database import open_database, writing
 from activities.merchants import Merchants
 from cli import run
 from models.tables.messages import MessageRow
+from tests.databases import migrated_sqlite
 from tests.proposals import SHOP
 from tests.requirements import requirement
 
@@ -29,7 +30,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 async def _filled(url: str) -> None:
-    await migrate(url)
+    await migrated_sqlite(url)
     engine = open_database(url)
     await Merchants(engine).apply(SHOP, NOW)
     message = {

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from activities.database import migrate
 from cli import run
 from commands.failures import MISTAKE
+from tests.databases import migrated_sqlite
 
 CARILLON = str(Path(sys.executable).parent / "carillon")
 
@@ -23,7 +23,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A migrated database that the command finds."""
     url = f"sqlite:///{tmp_path / 'carillon.db'}"
     monkeypatch.setenv("CARILLON_DATABASE_URL", url)
-    asyncio.run(migrate(url))
+    asyncio.run(migrated_sqlite(url))
 
 
 def test_the_gateway_answers_until_it_is_told_to_stop() -> None:

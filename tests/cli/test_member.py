@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import cli
-from activities.database import migrate, open_database
+from activities.database import open_database
 from activities.merchants import Merchants
+from tests.databases import migrated_sqlite
 from tests.requirements import requirement
 from tests.world import MERCHANT, World, now
 
@@ -29,7 +30,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _filled(url: str) -> None:
-    await migrate(url)
+    await migrated_sqlite(url)
     engine = open_database(url)
     await Merchants(engine).apply(MERCHANT, now())
     await engine.dispose()

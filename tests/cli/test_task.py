@@ -11,12 +11,13 @@ import pytest
 from temporalio.client import Client
 
 import cli
-from activities.database import migrate, open_database
+from activities.database import open_database
 from activities.merchants import Merchants
 from activities.tasks import Tasks
 from commands.task_schedules import TaskSchedules
 from intake import read_merchant
 from models.merchant import Merchant
+from tests.databases import migrated_sqlite
 from tests.requirements import requirement
 from tests.world import now
 
@@ -54,7 +55,7 @@ async def run(
     monkeypatch.setenv("CARILLON_DATABASE_URL", url)
     monkeypatch.setenv("CARILLON_TASK_QUEUE", "nobody-works-here")
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.service_client.config.target_host)
-    await migrate(url)
+    await migrated_sqlite(url)
     engine = open_database(url)
     await Merchants(engine).apply(shop, now())
     capsys.readouterr()

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from activities.database import migrate, open_database
+from activities.database import open_database
 from activities.merchants import Merchants
 from cli import run
 from models.notices import CATALOGUE, Kind
+from tests.databases import migrated_sqlite
 from tests.requirements import requirement
 from tests.shops import NOW, PAYING
 
@@ -27,7 +28,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _filled(url: str) -> None:
-    await migrate(url)
+    await migrated_sqlite(url)
     engine = open_database(url)
     await Merchants(engine).apply(PAYING, NOW)
     await engine.dispose()
