@@ -108,12 +108,15 @@ def _log_to(file: Path) -> None:
 
 async def _agendas(stack: Stack, *, examples: bool) -> list[Agenda]:
     """Start the examples; answer the agendas of the lifecycles that live, those that act next first."""
+    begun = []
     if examples:
         await start_examples(stack.carillon, stack.engine)
-        await start_members(stack.carillon, stack.engine, stack.settings.task_queue, EXAMPLES)
+        begun = await start_members(stack.carillon, stack.engine, stack.settings.task_queue, EXAMPLES)
     kinds = "'BookingWorkflow', 'MemberWorkflow', 'CouponWorkflow'"
     live = f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"
-    ids = [found.id async for found in stack.client.list_workflows(live, limit=SHOWN)]
+    listed = [found.id async for found in stack.client.list_workflows(live, limit=SHOWN)]
+    # The server's list may lag behind what has just begun.
+    ids = dict.fromkeys([*begun, *listed])
     answers = await asyncio.gather(*(_agenda(stack, id_) for id_ in ids))
     agendas = [agenda for agenda in answers if agenda is not None]
     return sorted(

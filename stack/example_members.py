@@ -34,27 +34,28 @@ class _Given:
     drop: CouponDrop
 
 
-async def start_members(carillon: Carillon, engine: AsyncEngine, task_queue: str, folder: Path) -> None:
+async def start_members(carillon: Carillon, engine: AsyncEngine, task_queue: str, folder: Path) -> list[str]:
     """Take in the members, greet the newest, give all of them the coupon, and set up the tasks.
 
-    Once: what the user has made of it since is left alone.
+    Once: what the user has made of it since is left alone. Answers the ids of the lifecycles that it began.
     """
     now = datetime.now(UTC)
     merchant = await Merchants(engine).get(SHOP)
     given = _read(folder, merchant, now)
     coupons = Coupons(engine)
     if await _known(coupons, given.drop):
-        return
+        return []
     await Members(engine).enrol(given.members, now)
     shop = await Shop.of(engine, carillon.client, task_queue, SHOP)
     tasks = read_tasks(folder / TASKS, merchant)
     if not (await shop.read())[0]:
         await shop.apply(tasks, await shop.difference(tasks), now)
     newest = max(given.members, key=lambda one: one.member.registered_at).member
-    await carillon.tell_member(SHOP, newest.member_id, Registered(event_id=REGISTRATION, at=now))
+    fact = Registered(event_id=REGISTRATION, at=now)
+    member = await carillon.tell_member(SHOP, newest.member_id, fact)
     await coupons.keep(given.drop, now)
     await coupons.add_members(given.drop, now)
-    await carillon.start_coupon(given.drop)
+    return [member, (await carillon.start_coupon(given.drop)).lifecycle]
 
 
 def _read(folder: Path, merchant: Merchant, now: datetime) -> _Given:
