@@ -2,10 +2,10 @@
 
 python bench/waves.py                             1,000, 10,000 and 100,000 members, some ten minutes
 python bench/waves.py -n 1000                     one minute
-python bench/waves.py --peers /tmp/peers/bin/python
+python bench/waves.py --peers peers/bin/python
 
 The others keep no message log, the plain loop aside. APScheduler and procrastinate are run by the Python that
-`--peers` names: `python -m venv /tmp/peers && /tmp/peers/bin/pip install 'apscheduler<4' sqlalchemy
+`--peers` names: `python -m venv peers && peers/bin/pip install 'apscheduler<4' sqlalchemy
 procrastinate 'psycopg[binary]'`. Without it they are left out.
 """
 
