@@ -101,7 +101,7 @@ class PhoneCodes:
             at = earlier[0].at if earlier else now
             code = f"{secrets.randbelow(10**policy.digits):0{policy.digits}}"
             fresh = Fresh(code, at + timedelta(minutes=policy.minutes))
-            await _keep(connection, sending, fresh, at, wrong=max((row.wrong for row in earlier), default=0))
+            await _keep(connection, sending, fresh, at)
         return fresh
 
     async def withdraw(self, sending: Sending) -> None:
@@ -198,9 +198,7 @@ async def _become(connection: AsyncConnection, which: ColumnElement[bool], state
     await connection.execute(update(CODES).where(which, CODES.c.state == CodeState.OPEN).values(state=state))
 
 
-async def _keep(
-    connection: AsyncConnection, sending: Sending, fresh: Fresh, at: datetime, *, wrong: int
-) -> None:
+async def _keep(connection: AsyncConnection, sending: Sending, fresh: Fresh, at: datetime) -> None:
     salt = secrets.token_hex(16)
     row = {
         "merchant_id": sending.merchant.id,
@@ -210,7 +208,7 @@ async def _keep(
         "salt": salt,
         "hash": _hash(salt, fresh.code),
         "state": CodeState.OPEN,
-        "wrong": wrong,
+        "wrong": 0,
         "at": at,
         "expires_at": fresh.ends_at,
     }

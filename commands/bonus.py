@@ -19,7 +19,7 @@ from activities.merchants import Merchants
 from commands.bonus_showing import Held, held_document, say_held
 from commands.failures import Mistake
 from commands.output import print_json, say
-from commands.reach import VAR, AsJson, DataDir, Reach
+from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach
 from intake import values
 from intake.problems import Wrong, nearest
 from models.bonus import Accrual, BonusError, Refund, Returned, Short, Spend, Spent
@@ -71,7 +71,7 @@ def show(
     data_dir: DataDir = VAR,
 ) -> None:
     """What can be spent, what it is made of, and what changed it, the newest first."""
-    held = _run(data_dir, member, lambda place: _held(place, limit))
+    held = _run(Reach(data_dir), member, lambda place: _held(place, limit))
     if as_json:
         print_json(held_document(held))
     else:
@@ -94,6 +94,8 @@ def accrue(
     note: Note = "",
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
+    address: Address = None,
+    namespace: Namespace = None,
 ) -> None:
     """Give bonuses."""
     now, event, units = datetime.now(UTC), _event(event_id), _amount(amount)
@@ -112,7 +114,7 @@ def accrue(
         done = await Bonuses(place.engine).accrue(place.merchant.id, accrual, now)
         return accrual.currency, done.amount
 
-    account, given = _run(data_dir, member, tell)
+    account, given = _tell(Reach(data_dir, address, namespace), member, tell)
     _say_done("given", event, account, given, as_json=as_json)
 
 
@@ -126,6 +128,8 @@ def spend(
     note: Note = "",
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
+    address: Address = None,
+    namespace: Namespace = None,
 ) -> None:
     """Pay with bonuses, all that is asked for or nothing; what ends first goes first."""
     now, event, units = datetime.now(UTC), _event(event_id), _amount(amount)
@@ -134,7 +138,7 @@ def spend(
         wanted = Spend(place.member_id, place.currency(currency), units, event, _at(at, now), note)
         return wanted.currency, await Bonuses(place.engine).spend(place.merchant.id, wanted, now)
 
-    account, done = _run(data_dir, member, tell)
+    account, done = _tell(Reach(data_dir, address, namespace), member, tell)
     if isinstance(done, Short):
         raise Mistake(f"amount: {done.reason}: nothing was taken")
     _say_done("spent", event, account, done.amount, as_json=as_json)
@@ -151,6 +155,8 @@ def refund(
     note: Note = "",
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
+    address: Address = None,
+    namespace: Namespace = None,
 ) -> None:
     """Give back what a spend took."""
     now, event = datetime.now(UTC), _event(event_id)
@@ -162,14 +168,25 @@ def refund(
         wanted = Refund(place.member_id, account, of, event, _at(at, now), units, days, note)
         return account, await Bonuses(place.engine).refund(place.merchant.id, wanted, now)
 
-    account, done = _run(data_dir, member, tell)
+    account, done = _tell(Reach(data_dir, address, namespace), member, tell)
     _say_done("given back", event, account, done.amount, as_json=as_json)
 
 
-def _run(data_dir: DataDir, member: str, tell: Callable[[Place], Awaitable[T]]) -> T:
+def _tell(reach: Reach, member: str, tell: Callable[[Place], Awaitable[T]]) -> T:
+    """Book something; the member's agenda shows what comes of it."""
+
+    async def told(place: Place) -> T:
+        done = await tell(place)
+        await reach.look_at_member(place.merchant.id, place.member_id)
+        return done
+
+    return _run(reach, member, told)
+
+
+def _run(reach: Reach, member: str, work: Callable[[Place], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with _place(Reach(data_dir), member) as place:
-            return await tell(place)
+        async with _place(reach, member) as place:
+            return await work(place)
 
     try:
         return asyncio.run(run())

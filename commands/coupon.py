@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -155,7 +154,7 @@ async def _ask(reach: Reach, drop: str, request: DropRequest) -> Agenda:
 async def _redeem(reach: Reach, merchant_id: str, code: str, event: str, at: datetime) -> HeldCoupon:
     async with reach.database() as engine:
         held = await Coupons(engine).redeem(merchant_id, code, event, at)
-    await _look(reach, merchant_id, held.member_id)
+    await reach.look_at_member(merchant_id, held.member_id)
     return held
 
 
@@ -164,15 +163,8 @@ async def _revoke_one(reach: Reach, merchant_id: str, drop_id: str, member_id: s
         coupons = Coupons(engine)
         drop = (await coupons.drop(merchant_id, drop_id)).drop
         held = await coupons.revoke(drop, member_id, event, datetime.now(UTC))
-    await _look(reach, merchant_id, member_id)
+    await reach.look_at_member(merchant_id, member_id)
     return held
-
-
-async def _look(reach: Reach, merchant_id: str, member_id: str) -> None:
-    """The member's agenda shows what its coupons bring. It is no matter where nobody is there to be told."""
-    with suppress(OutOfReach):
-        async with reach.carillon() as carillon:
-            await carillon.look_at_member(merchant_id, member_id)
 
 
 async def _show(

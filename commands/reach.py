@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -92,6 +92,12 @@ class Reach:
         clock = TimeSkipper(client).get_current_time
         async with talking_to_temporal(self.temporal_address):
             yield Carillon(client, task_queue=self.settings.task_queue, clock=clock)
+
+    async def look_at_member(self, merchant_id: str, member_id: str) -> None:
+        """Let a member's lifecycle see what has changed in SQL; where nobody is there, it is no matter."""
+        with suppress(OutOfReach):
+            async with self.carillon() as carillon:
+                await carillon.look_at_member(merchant_id, member_id)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[AsyncEngine]:

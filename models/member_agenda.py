@@ -90,12 +90,11 @@ def _invitations(state: MemberState) -> list[Entry]:
     second = _notice(state, Kind.INVITATION_AGAIN, subject, again, again + wait)
     own = (first.key, second.key)
     early = sum(gone.at >= since.at and gone.key not in own for gone in state.gone)
-    turns = early + (first.key in state.settled)
     if not policy.quiet_days or not policy.invitation:
         return [without(first, Reason.NOT_WANTED, undated=True)]
     entries = [_in_time(state, first) if not early else without(first, Reason.INVITED_ALREADY)]
     if policy.again_days:
-        entries.append(_in_time(state, second) if turns < 2 else without(second, Reason.INVITED_ALREADY))
+        entries.append(_in_time(state, second) if early < 2 else without(second, Reason.INVITED_ALREADY))
     return entries
 
 

@@ -94,6 +94,18 @@ async def test_what_has_changed_is_looked_at_anew(known: World) -> None:
     await known.until(rosa, lambda agenda: [one.kind for one in agenda.foreseen] == ["birthday"])
 
 
+async def test_bonuses_that_are_given_and_spent_are_seen_at_once(known: World) -> None:
+    """The command tells the member's lifecycle, so that its agenda needs no other fact to know."""
+    await Members(known.engine).upsert([Member(MERCHANT.id, "iris", "Iris", now())], now())
+    iris = await known.carillon.tell_member(MERCHANT.id, "iris", Registered(event_id="r"))
+    last_day = str(local_day(now(), MERCHANT.zone) + timedelta(days=9))
+    account = ("--currency", "points")
+    assert await command("bonus", "accrue", "lumi/iris", "80", *account, "--until", last_day) == 0
+    await known.until(iris, lambda agenda: [one.words for one in agenda.foreseen] == ["80 points"])
+    assert await command("bonus", "spend", "lumi/iris", "80", *account) == 0
+    await known.until(iris, lambda agenda: agenda.foreseen == ())
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
