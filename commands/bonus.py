@@ -19,7 +19,7 @@ from activities.merchants import Merchants
 from commands.bonus_showing import Held, held_document, say_held
 from commands.failures import Mistake
 from commands.output import print_json, say
-from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach
+from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
 from intake import values
 from intake.problems import Wrong, nearest
 from models.bonus import Accrual, BonusError, Refund, Returned, Short, Spend, Spent
@@ -196,9 +196,7 @@ def _run(reach: Reach, member: str, work: Callable[[Place], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def _place(reach: Reach, member: str) -> AsyncIterator[Place]:
-    merchant_id, slash, member_id = member.removeprefix("member:").replace(":", "/").partition("/")
-    if not (slash and merchant_id and member_id):
-        raise Mistake(f"{member!r} is no member: write it as MERCHANT/ID")
+    merchant_id, member_id = of_merchant(member, "member", "MERCHANT/ID", "member")
     async with reach.database() as engine:
         merchant = await Merchants(engine).get(merchant_id)
         if await Members(engine).get(merchant_id, member_id) is None:

@@ -17,7 +17,7 @@ from commands.booking import settled_agenda
 from commands.coupon_add import Drop, add, named
 from commands.failures import Mistake, OutOfReach
 from commands.output import err, print_json, say, show_agenda, table, warn
-from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach
+from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
 from intake import merchant_named
 from intake.coupons import read_drop
 from intake.problems import Wrong
@@ -68,7 +68,7 @@ def redeem(
     """Use a coupon, once, on one of its days."""
     moment = _instant(at) if at is not None else datetime.now(UTC)
     reach = Reach(data_dir, address, namespace)
-    held = asyncio.run(_redeem(reach, *_code(coupon), _event(event), moment))
+    held = asyncio.run(_redeem(reach, *of_merchant(coupon, "coupon", "MERCHANT/CODE"), _event(event), moment))
     _say_coupon(held, as_json=as_json)
 
 
@@ -198,13 +198,6 @@ def _print(found: Agenda, *, as_json: bool) -> None:
         print_json(agenda_document(found))
     else:
         show_agenda(found)
-
-
-def _code(coupon: str) -> tuple[str, str]:
-    merchant_id, slash, code = coupon.partition("/")
-    if not (slash and merchant_id and code):
-        raise Mistake(f"{coupon!r} is no coupon: write it as MERCHANT/CODE")
-    return merchant_id, code
 
 
 def _event(given: str | None) -> str:

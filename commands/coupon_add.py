@@ -16,7 +16,7 @@ from activities.coupon_holders import Added, Holder
 from activities.coupons import PAGE, Coupons
 from commands.failures import MISTAKE, Finished, Mistake
 from commands.output import err, print_json, say, warn
-from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach
+from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
 from intake.coupons import HolderFile
 from intake.error_file import ErrorFile
 from intake.members import BadLine
@@ -79,10 +79,7 @@ def add(
 
 def named(drop: str) -> tuple[str, str]:
     """The merchant and the id of a drop, as it is written on the command line."""
-    merchant_id, slash, drop_id = drop.removeprefix("coupon:").replace(":", "/").partition("/")
-    if not (slash and merchant_id and drop_id):
-        raise Mistake(f"{drop!r} is no drop: write it as MERCHANT/DROP")
-    return merchant_id, drop_id
+    return of_merchant(drop, "drop", "MERCHANT/DROP", "coupon")
 
 
 async def _add(reach: Reach, merchant_id: str, drop_id: str, whom: Whom, refused: ErrorFile) -> Added:

@@ -21,7 +21,7 @@ from commands.member_import import import_
 from commands.member_tell import tell
 from commands.membership import Membership, Registration
 from commands.output import err, out, plain, print_json, say, table, warn
-from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach
+from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
 from intake.members import read_member
 from models.agenda import Status
 from models.showing import shown_time, utc_text
@@ -171,10 +171,7 @@ async def _membership(reach: Reach, merchant_id: str) -> AsyncIterator[Membershi
 
 
 def _named(member: str) -> tuple[str, str]:
-    merchant_id, slash, member_id = member.removeprefix("member:").replace(":", "/").partition("/")
-    if not (slash and merchant_id and member_id):
-        raise Mistake(f"{member!r} is no member: write it as MERCHANT/ID")
-    return merchant_id, member_id
+    return of_merchant(member, "member", "MERCHANT/ID", "member")
 
 
 def _say_registration(done: Registration) -> None:

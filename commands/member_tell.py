@@ -8,9 +8,8 @@ from uuid import uuid4
 import typer
 
 from commands.booking import as_object, settled_agenda
-from commands.failures import Mistake
 from commands.output import err, say, show_agenda, warn
-from commands.reach import VAR, Address, DataDir, Namespace, Reach
+from commands.reach import VAR, Address, DataDir, Namespace, Reach, of_merchant
 from intake.member_facts import read_member_fact
 from models.member_facts import MEMBER_FACTS, MemberFact
 from models.member_state import Stage
@@ -39,9 +38,7 @@ def _read(name: str, data: Mapping[str, Any]) -> MemberFact:
 
 
 async def _tell(reach: Reach, who: str, fact: MemberFact) -> None:
-    merchant_id, slash, member_id = who.removeprefix("member:").replace(":", "/").partition("/")
-    if not slash:
-        raise Mistake(f"{who!r} is no member: write it as MERCHANT/MEMBER")
+    merchant_id, member_id = of_merchant(who, "member", "MERCHANT/MEMBER", "member")
     async with reach.carillon() as carillon:
         lifecycle = await carillon.tell_member(merchant_id, member_id, fact)
         say("told ", (fact.fact, "bold"), f" (event id {fact.event_id})")

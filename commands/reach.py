@@ -136,6 +136,18 @@ def sqlite_file(url: str) -> Path | None:
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
+def of_merchant(given: str, what: str, form: str, prefix: str = "") -> tuple[str, str]:
+    """The merchant and the id in MERCHANT/ID, or in the id of the workflow that begins with `prefix`.
+
+    `what` and `form` are for whoever wrote something else: "no member: write it as MERCHANT/ID".
+    """
+    written = given.removeprefix(f"{prefix}:").replace(":", "/", 1) if prefix else given
+    merchant_id, _, id_ = written.partition("/")
+    if not (merchant_id and id_):
+        raise Mistake(f"{given!r} is no {what}: write it as {form}")
+    return merchant_id, id_
+
+
 def lifecycle_id(given: str) -> str:
     """The id of a lifecycle; `lumi/b-1` is short for `booking:lumi:b-1`."""
     merchant_id, slash, booking_id = given.partition("/")

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from commands.failures import Mistake, talking_to_temporal
 from commands.output import err, plain, print_json, say, table, warn
-from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach
+from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
 from commands.task_apply import Change, Shop, What, next_moments
 from commands.task_schedules import Planned
 from intake import read_tasks, tasks_merchant
@@ -242,10 +242,7 @@ def _unknown(shop: Shop, task_id: str, stored: Iterable[str]) -> Mistake:
 
 def named(name: str) -> tuple[str, str]:
     """The merchant and the task of MERCHANT/TASK."""
-    merchant_id, slash, task_id = name.partition("/")
-    if not slash or not merchant_id or not task_id:
-        raise Mistake(f"{name!r} is no task: write it as MERCHANT/TASK")
-    return merchant_id, task_id
+    return of_merchant(name, "task", "MERCHANT/TASK", "task")
 
 
 def _confirm(question: str) -> None:
