@@ -10,8 +10,8 @@ from phonenumbers.timezone import time_zones_for_geographical_number, time_zones
 
 from models.channels import EMAIL, LINE_NOTIFICATION, SMS
 
-KEPT = 100_000
-"""So many answers are kept; the next message to the same address has it at once."""
+KEPT = 2_000
+"""So many answers that took a closer look are kept; the next message to the same address has it at once."""
 
 _UNKNOWN_ZONE = "Etc/Unknown"
 
@@ -22,26 +22,24 @@ _PLAIN_EMAIL = re.compile(
 )
 _BETWEEN_DIGITS = str.maketrans("", "", " -")
 _CODE = re.compile(r"\+([1-9][0-9]{0,2})")
+_LONGEST_CODE = len("+886")
 
 
-@lru_cache(maxsize=KEPT)
 def address_problem(channel: str, address: str) -> str:
     """Why nothing can arrive at this address, as half a sentence; empty where there is no reason."""
     if channel == EMAIL:
-        return _email_problem(address)
-    return _phone_problem(address) if channel in (SMS, LINE_NOTIFICATION) else ""
+        return "" if is_plain_email(address) else _email_problem(address)
+    if channel in (SMS, LINE_NOTIFICATION):
+        return "" if _is_plain_mobile(address) else _phone_problem(address)
+    return ""
 
 
-@lru_cache(maxsize=KEPT)
 def zone_of(phone: str, home: str) -> str:
     """The zone that a number in E.164 form tells of; `home` where it is one of several that it may be.
 
     Empty where the number tells nothing.
     """
-    try:
-        zones = _only_zone(phone) or time_zones_for_number(phonenumbers.parse(phone))
-    except phonenumbers.NumberParseException:
-        return ""
+    zones = _only_zone(phone) or _zones_of_number(phone)
     if home in zones:
         return home
     return zones[0] if len(zones) == 1 and zones[0] != _UNKNOWN_ZONE else ""
@@ -65,9 +63,8 @@ def plain_mobile(written: str, country: str) -> str:
     return digits if _is_plain_mobile(digits) else ""
 
 
+@lru_cache(maxsize=KEPT)
 def _email_problem(address: str) -> str:
-    if is_plain_email(address):
-        return ""
     try:
         validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
@@ -75,9 +72,8 @@ def _email_problem(address: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=KEPT)
 def _phone_problem(address: str) -> str:
-    if _is_plain_mobile(address):
-        return ""
     try:
         number = phonenumbers.parse(address)
     except phonenumbers.NumberParseException:
@@ -88,13 +84,14 @@ def _phone_problem(address: str) -> str:
 
 def _is_plain_mobile(address: str) -> bool:
     """Whether it is a mobile number of a country that has its code for itself."""
-    code = _country_code(address)
+    code = _country_code(address[:_LONGEST_CODE])
     mobile = _mobile(code) if code else None
     return mobile is not None and mobile.fullmatch(address, 1 + len(code)) is not None
 
 
-def _country_code(address: str) -> str:
-    found = _CODE.match(address)
+@lru_cache(maxsize=KEPT)
+def _country_code(beginning: str) -> str:
+    found = _CODE.match(beginning)
     digits = found[1] if found else ""
     codes = (digits[:length] for length in range(1, len(digits) + 1))
     return next((code for code in codes if int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), "")
@@ -121,8 +118,16 @@ def _code_where_0_is_dialled(country: str) -> str:
 
 
 def _only_zone(phone: str) -> tuple[str, ...]:
-    code = _country_code(phone)
+    code = _country_code(phone[:_LONGEST_CODE])
     return _zones_of(code) if code else ()
+
+
+@lru_cache(maxsize=KEPT)
+def _zones_of_number(phone: str) -> tuple[str, ...]:
+    try:
+        return tuple(time_zones_for_number(phonenumbers.parse(phone)))
+    except phonenumbers.NumberParseException:
+        return ()
 
 
 @cache

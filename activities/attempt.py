@@ -48,7 +48,7 @@ def this_attempt() -> Attempt:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Item:
     """One notice that is to go by one channel."""
 

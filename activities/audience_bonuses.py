@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.audience import Chosen, Selection
 from activities.bonus_accounts import balances_of
 from activities.bonus_books import LOTS, chunks, lock, something_left
-from activities.members import MEMBERS, read_members
+from activities.members import MEMBERS, read_people
 from activities.wave_rows import key_of
 from models.bonus_rules import Window, bounds
 from models.credits import UNITS, to_points
@@ -73,19 +73,19 @@ class BonusHolders:
         for some in chunks(member_ids):
             for member_id, units, soon in await connection.execute(query.where(LOTS.c.member_id.in_(some))):
                 sums[member_id] = int(units), soon
-        members = await read_members(connection, merchant.id, sorted(sums))
-        balances = await balances_of(connection, merchant.id, sorted(members), now)
+        people = await read_people(connection, merchant.id, sorted(sums))
+        balances = await balances_of(connection, merchant.id, sorted(people), now)
         chosen = []
-        for member_id, member in sorted(members.items()):
+        for member_id, (person, branch_id) in sorted(people.items()):
             units, soon = sums[member_id]
             content = MemberContent(
                 member_id,
                 merchant.zone,
-                member.branch_id,
+                branch_id,
                 bonus=_view(wave, merchant, units, soon),
                 balances=balances[member_id],
             )
-            chosen.append(Chosen(member.person, content, not_after=soon))
+            chosen.append(Chosen(person, content, not_after=soon))
         return chosen
 
     def _untold(self, moment: ColumnElement[datetime], wave: Wave, merchant: Merchant) -> ColumnElement[bool]:

@@ -11,8 +11,9 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.audience import Chosen
-from activities.coupon_rows import COUPONS, DROPS, aware, chunks, read_drop
-from activities.members import read_members
+from activities.bulk import all_rows, among
+from activities.coupon_rows import COUPONS, DROPS, aware, read_drop
+from activities.members import read_people
 from activities.message_rows import MESSAGES
 from models.coupon import CouponDrop, CouponState
 from models.coupon_agenda import Telling, expiring_telling, issued_telling
@@ -53,25 +54,23 @@ class CouponHolders:
         if kept is None or wave.audience.parameters.get("last_day") not in (None, str(kept.drop.usable_to)):
             return []
         drop, zone = kept.drop, merchant.zone_of(kept.drop.branch_id)
-        coupons = {}
-        query = select(COUPONS.c.member_id, COUPONS.c.code, COUPONS.c.added_at).where(_open(wave))
-        for ids in chunks(member_ids):
-            for row in await connection.execute(query.where(COUPONS.c.member_id.in_(ids))):
-                coupons[row.member_id] = (row.code, aware(row.added_at))
-        members = await read_members(connection, wave.merchant_id, sorted(coupons))
+        query = select(COUPONS.c.member_id, COUPONS.c.code, COUPONS.c.added_at).where(
+            _open(wave), among(connection.dialect, COUPONS.c.member_id, member_ids)
+        )
+        coupons = {member_id: (code, at) for member_id, code, at in await all_rows(connection, query)}
+        people = await read_people(connection, wave.merchant_id, sorted(coupons))
         # Those who were given it in one go are told of it alike.
-        moments = dict.fromkeys(added_at for _, added_at in coupons.values())
-        tellings = {at: self._rule(drop, merchant.coupons, zone, at) for at in moments}
+        moments = {added_at for _, added_at in coupons.values()}
+        tellings = {at: self._rule(drop, merchant.coupons, zone, aware(at)) for at in moments}
         chosen = []
-        for member_id in sorted(members):
+        for member_id, (person, branch_id) in sorted(people.items()):
             code, added_at = coupons[member_id]
             telling = tellings[added_at]
             if telling is None:
                 continue
             view = CouponView(drop.name, code, drop.usable_from, drop.usable_to)
-            branch_id = drop.branch_id or members[member_id].branch_id
-            content = MemberContent(member_id, zone, branch_id, coupon=view)
-            chosen.append(Chosen(members[member_id].person, content, telling.not_after))
+            content = MemberContent(member_id, zone, drop.branch_id or branch_id, coupon=view)
+            chosen.append(Chosen(person, content, telling.not_after))
         return chosen
 
 

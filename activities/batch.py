@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
@@ -10,10 +9,11 @@ from typing import Generic, TypeVar
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activities.database import transact
+
 Q = TypeVar("Q")
 A = TypeVar("A")
 Answer = Callable[[AsyncConnection, Sequence[Q]], Awaitable[Sequence[A]]]
-Transaction = Callable[[AsyncEngine], AbstractAsyncContextManager[AsyncConnection]]
 
 OUT_OF_REACH = (OperationalError, InterfaceError, OSError)
 """The database itself is at fault, not what was asked."""
@@ -32,9 +32,9 @@ class Batch(Generic[Q, A]):
     writer would wait for its turn at the file: under load that is seconds on SQLite.
     """
 
-    def __init__(self, engine: AsyncEngine, transaction: Transaction, answer: Answer[Q, A]) -> None:
+    def __init__(self, engine: AsyncEngine, answer: Answer[Q, A], *, writes: bool = True) -> None:
         self._engine = engine
-        self._transaction = transaction
+        self._writes = writes
         self._answer = answer
         self._gathered: list[_Asking[Q, A]] = []
         self._at_work: asyncio.Task[None] | None = None
@@ -80,8 +80,10 @@ class Batch(Generic[Q, A]):
 
     async def _answers(self, requests: Sequence[Q]) -> list[A | Exception]:
         try:
-            async with self._transaction(self._engine) as connection:
-                return list(await self._answer(connection, requests))
+            answers = await transact(
+                self._engine, lambda connection: self._answer(connection, requests), writes=self._writes
+            )
+            return list(answers)
         except Exception as error:
             if len(requests) == 1 or isinstance(error, OUT_OF_REACH):
                 return [error] * len(requests)

@@ -1,16 +1,18 @@
 """One way to open the database, so that every process treats it alike."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -20,6 +22,15 @@ PLANNING = {"plan_cache_mode": "force_custom_plan"}
 table that was just filled (half a second a query instead of two milliseconds)."""
 DISCREET = True
 """An error does not quote what was to be written: it ends in logs and in Temporal's histories. [WACA-35]"""
+CACHE_KB = 16_000
+"""What a connection to a SQLite file keeps of it in memory: the upper parts of the message log's indexes."""
+CHECKPOINT_PAGES = 4_000
+"""So many pages (of 4 KB) gather before they are moved into the file itself, which is waited for."""
+READERS = 3
+"""So many transactions read a SQLite file at one time, besides the one that writes."""
+
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
 
 
 def open_database(url: str) -> AsyncEngine:
@@ -53,27 +64,120 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
+async def transact(engine: AsyncEngine, work: Work[T], *, writes: bool = True) -> T:
+    """Do `work` in one transaction and answer what it answers; it awaits nothing but its connection.
+
+    On SQLite all of it is done by another thread at one go: to wait for that thread at every statement costs
+    more than most statements do. Whoever writes waits for its turn here, and not asleep at the file.
+    """
+    if (file := _FILES.get(engine)) is not None:
+        return await file.transact(work, writes=writes)
+    async with (writing if writes else reading)(engine) as connection:
+        return await work(connection)
+
+
+class _File:
+    """A SQLite file, opened once more for transactions that are done at one go."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = _prepared(create_engine(url, **_sqlite_arguments(check_same_thread=False)))
+        self._threads: dict[bool, ThreadPoolExecutor] = {}
+
+    async def transact(self, work: Work[T], *, writes: bool) -> T:
+        if writes not in self._threads:
+            self._threads[writes] = ThreadPoolExecutor(1 if writes else READERS, "sqlite")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads[writes], self._at_one_go, work, writes)
+
+    def close(self) -> None:
+        """Like an engine's pool, it is made anew when it is used again."""
+        threads, self._threads = self._threads, {}
+        for pool in threads.values():
+            pool.shutdown(wait=False)
+        self.engine.dispose()
+
+    def _at_one_go(self, work: Work[T], writes: bool) -> T:
+        with self.engine.connect() as connection:
+            if not writes:
+                connection.execution_options(reads_only=True)
+            with connection.begin():
+                return _finished(work(cast(AsyncConnection, _AtOnce(connection))))
+
+
+_FILES: WeakKeyDictionary[AsyncEngine, _File] = WeakKeyDictionary()
+
+
+def engines(engine: AsyncEngine) -> list[Engine]:
+    """All that works on the same database: who listens to what is done there listens to each of them."""
+    file = _FILES.get(engine)
+    return [engine.sync_engine] if file is None else [engine.sync_engine, file.engine]
+
+
+class _AtOnce:
+    """What `work` does with an AsyncConnection, done before it is awaited."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.dialect = connection.dialect
+        self._connection = connection
+
+    async def execute(self, *arguments: Any) -> Any:
+        return self._connection.execute(*arguments)
+
+    async def exec_driver_sql(self, *arguments: Any) -> Any:
+        return self._connection.exec_driver_sql(*arguments)
+
+    async def scalar(self, *arguments: Any) -> Any:
+        return self._connection.scalar(*arguments)
+
+    async def scalars(self, *arguments: Any) -> Any:
+        return self._connection.scalars(*arguments)
+
+
+def _finished(work: Awaitable[T]) -> T:
+    """What a coroutine answers that never has to wait."""
+    try:
+        cast(Coroutine[Any, Any, T], work).send(None)
+    except StopIteration as answer:
+        return cast(T, answer.value)
+    raise RuntimeError("a transaction waited for something else than its connection")
+
+
 def _sqlite(url: str) -> AsyncEngine:
+    engine = create_async_engine(url, **_sqlite_arguments())
+    _prepared(engine.sync_engine)
+    file = _FILES[engine] = _File(url.replace("+aiosqlite", ""))
+
+    @event.listens_for(engine.sync_engine, "engine_disposed")
+    def close(_: Engine) -> None:
+        file.close()
+
+    return engine
+
+
+def _sqlite_arguments(**connecting: Any) -> dict[str, Any]:
+    return {
+        "hide_parameters": DISCREET,
+        "connect_args": {"timeout": BUSY_SECONDS, **connecting},
+        "pool_size": 5,
+        "max_overflow": 10,
+    }
+
+
+def _prepared(engine: Engine) -> Engine:
     # Several processes write: a writer takes its place at once, for one that turns from reader into
     # writer halfway fails at once instead of waiting for its turn.
-    engine = create_async_engine(
-        url,
-        hide_parameters=DISCREET,
-        connect_args={"timeout": BUSY_SECONDS},
-        pool_size=5,
-        max_overflow=10,
-    )
-
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA cache_size=-{CACHE_KB}")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         reads_only = connection.get_execution_options().get("reads_only")
         connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

@@ -72,8 +72,6 @@ _SYMBOLS = {"TWD": "NT$"}
 _WHOLE = frozenset({"TWD"})
 """Currencies with cents in the standard and none in anyone's purse."""
 
-_UNBREAKABLE = str.maketrans("\u00a0\u202f", "  ")
-
 
 @lru_cache(maxsize=500)
 def shipped_locale(tag: str) -> str | None:
@@ -84,12 +82,13 @@ def shipped_locale(tag: str) -> str | None:
 
 def plain_spaces(text: str) -> str:
     """The text with plain spaces for the unbreakable ones of typography."""
-    return text.translate(_UNBREAKABLE)
+    return text if text.isascii() else text.replace("\u00a0", " ").replace("\u202f", " ")
 
 
-@lru_cache(maxsize=KEPT)
 def one_line(text: str) -> str:
     """The text on one line: no control characters, and every run of white space one space."""
+    if text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]:  # as nearly all are
+        return text
     return " ".join(_CONTROL.sub(" ", text).split())
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -32,11 +32,11 @@ PAUSE = timedelta(seconds=0.5)
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Job:
     """A claimed message, ready to leave. `held`: it is marked as leaving when its turn has come.
 
-    `paced`: its turn is the provider's to give.
+    `paced`: its turn is the provider's to give. `answer`: what came of it, once that is in the log.
     """
 
     item: Item
@@ -44,9 +44,10 @@ class Job:
     rendered: Rendered
     held: bool = False
     paced: bool = False
+    answer: ChannelOutcome | Later | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class _Leaving:
     """A message on its way out, by one of these providers; `left` is what became of it.
 
@@ -76,41 +77,62 @@ class HandingOver:
         except DeliveryError:
             return False  # what is wrong with it is told when it is handed over
 
-    async def send(self, jobs: Sequence[Job], attempt: Attempt) -> list[ChannelOutcome | Later]:
-        """Hand each message over, side by side; the answers are in their order, and in the log."""
-        leaving = [self._leaving(job, attempt) for job in jobs]
-        going = [one for one in leaving if one.left is None]
-        await self._mark([one for one in going if not one.job.paced], attempt)
-        came = await asyncio.gather(*(self._one(one, attempt) for one in going), return_exceptions=True)
-        # What nobody foresaw of one leaves none of the others in doubt.
-        left = [one.left for one in leaving if one.left is not None]
-        await self._write_down(left, attempt)
-        for fault in came:
-            if fault is not None:
-                raise fault
-        return [_answer(one, job) for one, job in zip(left, jobs, strict=True)]
+    async def send(self, groups: Iterable[Sequence[Job]], attempt: Attempt) -> None:
+        """Hand over one group after another, the messages of each side by side, and answer every job.
 
-    async def _write_down(self, left: Sequence[Left], attempt: Attempt) -> None:
+        What came of a group is written down in the transaction that marks the next one.
+        """
+        gone: list[_Leaving] = []
+        for jobs in groups:
+            leaving = self._leaving(jobs, attempt)
+            marked = [one for one in leaving if one.left is None and not one.job.paced]
+            await asyncio.gather(self._write_down(gone, attempt), self._mark(marked, attempt))
+            going = [one for one in leaving if one.left is None]
+            came = await asyncio.gather(*(self._one(one, attempt) for one in going), return_exceptions=True)
+            gone = leaving
+            # What nobody foresaw of one leaves none of the others in doubt.
+            if faults := [fault for fault in came if fault is not None]:
+                await self._write_down(gone, attempt)
+                raise faults[0]
+        await self._write_down(gone, attempt)
+
+    async def _write_down(self, gone: Sequence[_Leaving], attempt: Attempt) -> None:
         """A database that is away for a moment is waited for: what is not written down is in doubt."""
-        while True:
+        left = [one.left for one in gone if one.left is not None]
+        while left:
             try:
-                return await self._log.leave(left)
+                await self._log.leave(left)
+                break
             except OUT_OF_REACH as error:
                 if attempt.elapsed() + PAUSE > attempt.last_word:
                     raise
                 name = type(error).__name__  # its sentence quotes the messages
                 _log.warning("what came of %d messages is not written down yet: %s", len(left), name)
                 await asyncio.sleep(PAUSE.total_seconds())
+        for one in gone:
+            if one.left is not None:
+                one.job.answer = _answer(one.left)
 
-    def _leaving(self, job: Job, attempt: Attempt) -> _Leaving:
-        """By whom a message goes; or what becomes of it at once, for it does not."""
-        one = _Leaving(job, job.held, job.claim.doubtful)
-        try:
-            one.providers = _providers(job.item, self._channels)
-        except DeliveryError as error:
-            one.left = _failed(one, attempt, error, "")
-            return one
-        first = one.providers[0]
+    def _leaving(self, jobs: Sequence[Job], attempt: Attempt) -> list[_Leaving]:
+        """By whom messages go; or what becomes of them at once, for they do not."""
+        known: dict[tuple[int, str], Sequence[Channel]] = {}
+        leaving = []
+        for job in jobs:
+            one = _Leaving(job, job.held, job.claim.doubtful)
+            leaving.append(one)
+            place = id(job.item.merchant), job.item.channel
+            try:
+                one.providers = known.get(place) or _providers(job.item, self._channels)
+            except DeliveryError as error:
+                one.left = _failed(one, attempt, error, "")
+                continue
+            known[place] = one.providers
+            self._look_at(one, attempt)
+        return leaving
+
+    def _look_at(self, one: _Leaving, attempt: Attempt) -> None:
+        """What becomes at once of a message that may go no more."""
+        job, first = one.job, one.providers[0]
         # Who may have it already drops a second one; but of two it is not known which one an attempt that
         # died had tried.
         one.doubtful &= len(one.providers) > 1 or not first.abilities.idempotent
@@ -119,7 +141,6 @@ class HandingOver:
             one.left = _left(one, attempt, MessageStatus.UNCERTAIN, reason, first.provider)
         elif late := _too_late(job, attempt):
             one.left = _left(one, attempt, MessageStatus.WAITING, late)
-        return one
 
     async def _mark(self, leaving: Sequence[_Leaving], attempt: Attempt) -> None:
         """From here on they may have been sent. What another attempt has taken over is left to that one."""
@@ -150,18 +171,19 @@ class HandingOver:
                 return
 
     async def _by(self, provider: Channel, one: _Leaving, attempt: Attempt) -> Left:
-        turn = await self._turn(provider, one, attempt)
-        if one.left is not None:  # taken over
-            return one.left
-        if turn is not None and not turn.given:
-            return _not_yet(one, attempt, turn, provider)
+        limit = self._limit(provider, one.job.item.merchant)
+        if limit is not None or one.held:
+            turn = await self._turn(limit, one, attempt)
+            if one.left is not None:  # taken over
+                return one.left
+            if turn is not None and not turn.given:
+                return _not_yet(one, attempt, turn, provider)
         if late := _too_late(one.job, attempt):
             return _left(one, attempt, MessageStatus.WAITING, late)
         return _sent(one, attempt, await _hand_over(provider, _message(one.job, attempt)), provider)
 
-    async def _turn(self, provider: Channel, one: _Leaving, attempt: Attempt) -> Turn | None:
+    async def _turn(self, limit: Limit | None, one: _Leaving, attempt: Attempt) -> Turn | None:
         """Wait until the provider's pace lets this message go; None where it sets none."""
-        limit = self._limit(provider, one.job.item.merchant)
         if limit is None:
             await self._mark([one], attempt)
             return None
@@ -309,8 +331,8 @@ def _left(
     )
 
 
-def _answer(left: Left, job: Job) -> ChannelOutcome | Later:
-    channel = job.item.channel
+def _answer(left: Left) -> ChannelOutcome | Later:
+    channel = left.claim.channel
     if not left.settled:
         return Later(channel, left.reason, left.wait)
     return ChannelOutcome(channel, Status(left.status), left.now, left.reason, left.provider, left.doubtful)

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Row, case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activities.bulk import all_rows, among
 from activities.consents import Consents
 from activities.database import reading, writing
 from models.consent import ConsentGiven
 from models.member import Member
+from models.people import Person
 from models.tables.members import MemberGroupRow, MemberRow
 
 MEMBERS = MemberRow.__table__  # type: ignore[attr-defined]
@@ -82,6 +84,13 @@ class Tally:
     without_email: int
     without_phone: int
     not_granted: int
+
+
+class Addressee(NamedTuple):
+    """Whom messages go to, and the branch that the member belongs to."""
+
+    person: Person
+    branch_id: str
 
 
 class Members:
@@ -279,6 +288,23 @@ async def read_members(
     granted = [row for row in rows if row.granted]
     groups = await _groups(connection, merchant_id, [row.member_id for row in granted])
     return {row.member_id: _member(row, groups.get(row.member_id, ())) for row in granted}
+
+
+async def read_people(
+    connection: AsyncConnection, merchant_id: str, member_ids: Sequence[str]
+) -> dict[str, Addressee]:
+    """Those of these ids who are members, as messages go to them: less than `read_members`, and cheaper."""
+    of = MEMBERS.c
+    query = select(*(of[name] for name in _OF_A_PERSON)).where(
+        of.merchant_id == merchant_id, of.granted, among(connection.dialect, of.member_id, member_ids)
+    )
+    return {
+        member_id: Addressee(Person(name, email, phone, locale, member_id, member_id, push, zone), branch_id)
+        for member_id, name, email, phone, locale, push, zone, branch_id in await all_rows(connection, query)
+    }
+
+
+_OF_A_PERSON = ("member_id", "name", "email", "phone", "locale", "push", "zone", "branch_id")
 
 
 async def grant(connection: AsyncConnection, merchant_id: str, member_id: str, now: datetime) -> None:

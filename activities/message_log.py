@@ -4,19 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Dialect, Row, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.batch import OUT_OF_REACH, Batch
+from activities.bulk import Bulk, all_rows, among, table_of
 from activities.consents import Consents
-from activities.database import reading, writing
+from activities.database import reading
 from activities.ledger import Short, lock, refund, reserve
 from activities.message_rows import (
     HELD,
     HOLDING,
+    LEFT_COLUMNS,
     MESSAGES,
+    NEW_COLUMNS,
     ON_THE_WAY,
     THEIRS,
     Asked,
@@ -34,7 +37,6 @@ from activities.message_rows import (
     locked,
     new_row,
     outcome_of,
-    pieces,
     suppression,
 )
 from models.agenda import ChannelOutcome, Status
@@ -48,7 +50,6 @@ __all__ = ["Asked", "Claim", "Closing", "Left", "MessageLog"]
 _LEAVING = (
     update(MESSAGES)
     .where(
-        MESSAGES.c.notice_key.in_(bindparam("keys", expanding=True)),
         MESSAGES.c.channel == bindparam("channel_"),
         MESSAGES.c.token == bindparam("token_"),
         MESSAGES.c.status.in_(HELD),
@@ -57,6 +58,9 @@ _LEAVING = (
     .returning(MESSAGES.c.notice_key)
 )
 """Marks what one attempt holds still of one channel, and tells what that is."""
+
+Departing = Claim | Left
+"""A message that is about to leave, or one of which is known what came of it."""
 
 
 class MessageLog:
@@ -69,14 +73,11 @@ class MessageLog:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._consents = Consents(engine)
-        insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
-        self._insert = (
-            insert(MESSAGES).on_conflict_do_nothing().returning(MESSAGES.c.notice_key, MESSAGES.c.channel)
-        )
-        self._claims: Batch[Asked, Claim] = Batch(engine, writing, self._claim)
-        self._departures: Batch[Claim, bool] = Batch(engine, writing, self._hand_over)
-        self._leavings: Batch[Left, None] = Batch(engine, writing, self._leave)
-        self._closings: Batch[Closing, ChannelOutcome | None] = Batch(engine, writing, self._close)
+        self._new = _inserting(engine.dialect)
+        self._left = Bulk(engine.dialect, THEIRS, LEFT_COLUMNS)
+        self._claims: Batch[Asked, Claim] = Batch(engine, self._claim)
+        self._departures: Batch[Departing, bool] = Batch(engine, self._depart)
+        self._closings: Batch[Closing, ChannelOutcome | None] = Batch(engine, self._close)
 
     async def claim(self, asked: Sequence[Asked]) -> list[Claim]:
         """Take messages for sending, and pay for them in the same transaction.
@@ -95,8 +96,11 @@ class MessageLog:
         return await self._departures.ask_all(claims)
 
     async def leave(self, left: Sequence[Left]) -> None:
-        """Write what came of claimed messages, where their attempt holds them still."""
-        await self._leavings.ask_all(left)
+        """Write what came of claimed messages, where their attempt holds them still.
+
+        With those that are marked at the same time it is one transaction.
+        """
+        await self._departures.ask_all(left)
 
     async def close(self, closings: Sequence[Closing]) -> list[ChannelOutcome | None]:
         """Settle messages that are not sent, unless they are settled already; answers what is true of each.
@@ -139,26 +143,34 @@ class MessageLog:
             claims.append(claim)
         return await _paid(connection, asked, claims)
 
-    async def _hand_over(self, connection: AsyncConnection, claims: Sequence[Claim]) -> list[bool]:
+    async def _depart(self, connection: AsyncConnection, departing: Sequence[Departing]) -> list[bool]:
+        claims = [one for one in departing if isinstance(one, Claim)]
+        marked = await self._hand_over(connection, claims) if claims else set()
+        if left := [one for one in departing if isinstance(one, Left)]:
+            await self._leave(connection, left)
+        return [not isinstance(one, Claim) or (*one.place, one.token) in marked for one in departing]
+
+    async def _hand_over(
+        self, connection: AsyncConnection, claims: Sequence[Claim]
+    ) -> set[tuple[str, str, str]]:
         keys: dict[tuple[str, str], list[str]] = {}
         for claim in claims:
             keys.setdefault((claim.channel, claim.token), []).append(claim.key)
         held = set()
         for (channel, token), theirs in sorted(keys.items()):
-            for some in pieces(theirs):
-                whose = {"channel_": channel, "token_": token, "keys": some}
-                held |= {(key, channel, token) for key in await connection.scalars(_LEAVING, whose)}
-        return [(claim.key, claim.channel, claim.token) in held for claim in claims]
+            marking = _LEAVING.where(among(connection.dialect, MESSAGES.c.notice_key, sorted(theirs)))
+            marked = await all_rows(connection, marking, {"channel_": channel, "token_": token})
+            held |= {(key, channel, token) for (key,) in marked}
+        return held
 
-    async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> list[None]:
+    async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> None:
         ordered = sorted(left, key=lambda one: one.claim.place)
         back = await _held_still(connection, ordered) if any(one.refund for one in ordered) else []
-        await connection.execute(THEIRS, [{**holder(one.claim), **left_columns(one)} for one in ordered])
+        await self._left.for_each(connection, [{**holder(one.claim), **left_columns(one)} for one in ordered])
         await _give_back(connection, [one for one in back if one.refund])
         dead = [suppression(one) for one in ordered if one.dead_address]
         if dead:
             await self._consents.suppress(dead, connection)
-        return [None] * len(left)
 
     async def _close(
         self, connection: AsyncConnection, closings: Sequence[Closing]
@@ -181,8 +193,23 @@ class MessageLog:
         self, connection: AsyncConnection, rows: Mapping[Place, Mapping[str, Any]]
     ) -> set[Place]:
         """Write the rows that are not there yet; answers which."""
-        written = await connection.execute(self._insert, [rows[place] for place in sorted(rows)])
-        return {(row.notice_key, row.channel) for row in written}
+        if connection.dialect.name == "postgresql":
+            written = await self._new.for_all(connection, [rows[place] for place in sorted(rows)])
+            return {(row.notice_key, row.channel) for row in written}
+        # SQLite has one writer: what is not there now, nobody else can write before this is committed.
+        there = await locked(connection, list(rows), MESSAGES.c.notice_key, MESSAGES.c.channel)
+        new = sorted(rows.keys() - there.keys())
+        if new:
+            await self._new.for_each(connection, [rows[place] for place in new])
+        return set(new)
+
+
+def _inserting(dialect: Dialect) -> Bulk:
+    if dialect.name != "postgresql":
+        return Bulk(dialect, sqlite_insert(MESSAGES), NEW_COLUMNS)
+    given = table_of(MESSAGES, NEW_COLUMNS)
+    new = postgresql_insert(MESSAGES).from_select(NEW_COLUMNS, select(*given.c)).on_conflict_do_nothing()
+    return Bulk(dialect, new.returning(MESSAGES.c.notice_key, MESSAGES.c.channel))
 
 
 def _claimed(asked: Asked, answer: Claim | Exception) -> Claim:

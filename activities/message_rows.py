@@ -1,6 +1,6 @@
 """The rows of the message log: what is written for a claim, for what came of it, and for what is not sent."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Row, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.bulk import all_rows, among
 from activities.ledger import Want
 from models.agenda import ChannelOutcome, Delivery, Status
 from models.consent import Suppression
@@ -18,14 +19,12 @@ MESSAGES = MessageRow.__table__  # type: ignore[attr-defined]
 HELD = (MessageStatus.CLAIMED, MessageStatus.HANDING_OVER)
 ON_THE_WAY = (MessageStatus.WAITING, MessageStatus.DEFERRED, *HELD)
 PROVIDER_ID: int = MESSAGES.c.provider_id.type.length
-CHUNK = 400
-"""So many keys in one list of a query."""
 
 Place = tuple[str, str]
 """A notice key and a channel: one message."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Asked:
     """A message that is to be claimed by the attempt `token`.
 
@@ -47,7 +46,7 @@ class Asked:
         return self.delivery.notice.key, self.channel
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Claim:
     """The right to send a message once, held by `token`.
 
@@ -74,7 +73,7 @@ class Claim:
         return self.outcome is None and not self.hindrance
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Left:
     """What becomes of a claimed message: a final status with its moment, or WAITING for another attempt.
 
@@ -215,6 +214,10 @@ def left_columns(left: Left) -> dict[str, Any]:
     }
 
 
+LEFT_COLUMNS = ("status", "reason", "provider", "provider_id", "settled_at", "doubtful", "ask_at")
+"""All that `left_columns` writes."""
+
+
 def suppression(left: Left) -> Suppression:
     """The address of this message takes nothing any more."""
     return Suppression(
@@ -267,22 +270,18 @@ async def locked(
     """
     # Pairs after IN would be clearer, but for them SQLite reads the whole log.
     channels, found = sorted({channel for _, channel in places}), {}
-    for keys in pieces({key for key, _ in places}):
-        query = (
-            select(*(columns or MESSAGES.c))
-            .where(MESSAGES.c.notice_key.in_(keys), MESSAGES.c.channel.in_(channels))
-            .order_by(MESSAGES.c.notice_key, MESSAGES.c.channel)
-            .with_for_update()
-        )
-        for row in await connection.execute(query):
-            found[(row.notice_key, row.channel)] = row
+    if not places:
+        return {}
+    theirs = among(connection.dialect, MESSAGES.c.notice_key, sorted({key for key, _ in places}))
+    query = (
+        select(*(columns or MESSAGES.c))
+        .where(theirs, MESSAGES.c.channel.in_(channels))
+        .order_by(MESSAGES.c.notice_key, MESSAGES.c.channel)
+        .with_for_update()
+    )
+    for row in await all_rows(connection, query):
+        found[(row.notice_key, row.channel)] = row
     return found
-
-
-def pieces(keys: Iterable[str]) -> Iterator[list[str]]:
-    """Keys in their order, so many at a time as a query may list."""
-    ordered = sorted(keys)
-    return (ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK))
 
 
 _TO_A_LIFECYCLE = {MessageStatus.DELIVERED: Status.SENT, MessageStatus.UNDELIVERED: Status.FAILED}
@@ -291,5 +290,9 @@ _TO_A_LIFECYCLE = {MessageStatus.DELIVERED: Status.SENT, MessageStatus.UNDELIVER
 _BLANK: dict[str, Any] = {
     "recipient": "", "address": "", "locale": "", "subject": "", "text": "", "segments": 0, "reason": "",
     "rule": "", "policy_version": "", "provider": "", "provider_id": "", "doubtful": False, "attempts": 0,
-    "token": "", "claimed_at": None, "settled_at": None,
+    "token": "", "claimed_at": None, "settled_at": None, "asks": 0,
 }  # fmt: skip
+NEW_COLUMNS = (
+    "notice_key", "channel", "merchant_id", "lifecycle", "kind", "role", "due", "not_after", "status", *_BLANK
+)  # fmt: skip
+"""All that `new_row` writes."""

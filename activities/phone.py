@@ -5,7 +5,7 @@ from functools import lru_cache
 import phonenumbers
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=2_000)
 def is_domestic(e164: str, country: str) -> bool:
     """Whether a number, in E.164 form, is of that country (ISO 3166). What is no number is foreign. [WACA-28]
 

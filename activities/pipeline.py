@@ -6,7 +6,7 @@ once; what leaves is marked in small groups, so that a crash leaves no more doub
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,7 +46,7 @@ BREATH = 20
 _log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Way:
     """An item on its way through the pipeline."""
 
@@ -106,12 +106,15 @@ class Pipeline:
             way.paced = self._handing_over.paced(way.item)
         at_once = len(passed) <= GROUP * LANES
         await self._claim(passed, attempt, in_hand=at_once)
-        ready = [way for way in passed if way.answer is None]
-        groups = (ready[start : start + GROUP] for start in range(0, len(ready), GROUP))
-        lanes = [self._lane(groups, attempt, marked=at_once) for _ in range(LANES)]
+        jobs = [(way, job) for way in passed if (job := _job(way, marked=at_once)) is not None]
+        groups = ([job for _, job in jobs[start : start + GROUP]] for start in range(0, len(jobs), GROUP))
+        # While the provider has the messages of one lane, those of another are marked or written down.
+        lanes = (self._handing_over.send(groups, attempt) for _ in range(LANES))
         for fault in await asyncio.gather(*lanes, return_exceptions=True):
             if fault is not None:
                 raise fault
+        for way, job in jobs:
+            way.answer = job.answer
         return [way.answer or Later(way.item.channel, "not reached") for way in ways]
 
     async def _pass_the_gate(self, ways: Sequence[_Way], attempt: Attempt) -> None:
@@ -172,19 +175,12 @@ class Pipeline:
             if claim.hindrance:
                 way.answer = Later(way.item.channel, claim.hindrance)
 
-    async def _lane(self, groups: Iterator[Sequence[_Way]], attempt: Attempt, *, marked: bool) -> None:
-        """One group after another: while the provider has this one, another is marked or written down."""
-        for group in groups:
-            await self._hand_over(group, attempt, marked=marked)
 
-    async def _hand_over(self, ways: Sequence[_Way], attempt: Attempt, *, marked: bool) -> None:
-        jobs = [
-            Job(way.item, way.claim, way.rendered, held=way.paced or not marked, paced=way.paced)
-            for way in ways
-            if way.claim and way.rendered
-        ]
-        for way, answer in zip(ways, await self._handing_over.send(jobs, attempt), strict=True):
-            way.answer = answer
+def _job(way: _Way, *, marked: bool) -> Job | None:
+    """The message as it is handed over, if it may be."""
+    if way.answer is not None or way.claim is None or way.rendered is None:
+        return None
+    return Job(way.item, way.claim, way.rendered, held=way.paced or not marked, paced=way.paced)
 
 
 def _proposal(item: Item, now: datetime) -> Proposal:

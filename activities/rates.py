@@ -16,7 +16,6 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.batch import Batch
-from activities.database import writing
 from channels.base import Channel, Credentials
 from models.tables.providers import ProviderRateRow
 
@@ -86,7 +85,7 @@ class Rates:
         self._clock = clock
         insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
         self._insert = insert(RATES).on_conflict_do_nothing()
-        self._asks: Batch[_Ask, Turn] = Batch(engine, writing, self._reserve)
+        self._asks: Batch[_Ask, Turn] = Batch(engine, self._reserve)
 
     async def reserve(self, limit: Limit, patience: timedelta) -> Turn:
         """The next free turn, if it comes soon enough; else nothing is taken.

@@ -101,7 +101,7 @@ class Receipts:
         self._channels = channels
         self._consents = Consents(engine)
         self._insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
-        self._words: Batch[Told, bool] = Batch(engine, writing, self._take)
+        self._words: Batch[Told, bool] = Batch(engine, self._take)
 
     async def told(
         self, provider: str, provider_id: str, state: DeliveryState, now: datetime, dead_address: str = ""

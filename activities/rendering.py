@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from activities.calendar_file import calendar_files
@@ -41,7 +41,7 @@ _ABOUT_SESSIONS = (Kind.VOUCHER, Kind.PRE_VISIT, Kind.SERVICE_ASSIGNMENT)
 _WITH_CODE = (Kind.VOUCHER, Kind.VOUCHER_CHANGED)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Rendered:
     """A message in words; of a push message `subject` is the title. `segments` is what an SMS costs, else 0.
 
@@ -59,7 +59,7 @@ class Rendered:
     unsubscribe: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Order:
     """What is to be made: `values` may be placed, `own` are the merchant's active texts."""
 
@@ -92,12 +92,12 @@ class Renderer:
         The same notice, content and texts are the same message, byte for byte. RenderError where there is no
         such template, it asks for what is not there, or a value cannot be written.
         """
-        if channel not in {name for route in CATALOGUE[notice.kind].routes for name in route}:
+        if channel not in _channels(notice.kind):
             raise RenderError(f"{notice.kind} does not go by {channel or 'no channel'}")
         if notice.kind in _ABOUT_SESSIONS and not _sessions(notice, content):
             raise RenderError(f"{_named(notice, content)} has no session to speak of")
         formats = Formats.of((notice.recipient.locale, merchant.locale), content.zone)
-        own = overrides.get(Place(notice.kind, formats.locale, channel))
+        own = overrides.get(Place(notice.kind, formats.locale, channel)) if overrides else None
         try:
             values = _values(notice, content, merchant, formats, channel)
             order = _Order(notice, content, merchant, formats.locale, values, own)
@@ -156,7 +156,7 @@ class Renderer:
     def _sms(self, order: _Order) -> Rendered:
         text, fallback = self._own_sms(order)
         if not text:
-            name = f"{order.notice.kind}/{order.locale}/sms.j2"
+            name = _shipped_name(order.notice.kind, order.locale, SMS)
             text = _sms_text(self._shipped.text(name, order.values))
         return Rendered("", text, "", (), order.locale, segments(text).segments, fallback)
 
@@ -165,6 +165,8 @@ class Renderer:
 
         A broken text costs the merchant the wording, never the customer the message.
         """
+        if order.own is None and not order.merchant.sms.texts:
+            return "", ""
         reasons: list[str] = []
         for own in _own_texts(order):
             try:
@@ -190,6 +192,16 @@ class Renderer:
 
 
 OWN = "_layout/own.j2"
+
+
+@cache
+def _channels(kind: Kind) -> frozenset[str]:
+    return frozenset(channel for route in CATALOGUE[kind].routes for channel in route)
+
+
+@cache
+def _shipped_name(kind: Kind, locale: str, channel: str) -> str:
+    return f"{kind}/{locale}/{channel}.j2"
 
 
 def _values(

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from activities.addresses import address_problem, zone_of
 from activities.batch import Batch
-from activities.database import reading
+from activities.bulk import all_rows, among
 from activities.phone import is_domestic
 from activities.standing_ledger import Left, left_for
 from models.channels import SMS, families
@@ -21,9 +21,6 @@ from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, Ve
 from models.tables.messages import MessageRow, MessageStatus
 from models.timing import Offset, local_day, moment
 from policies.proposal import Proposal, Standing
-
-CHUNK = 500
-"""So many values in one list of a query."""
 
 COUNTED = (
     MessageStatus.CLAIMED,
@@ -47,7 +44,7 @@ class Standings:
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._reads: Batch[Proposal, Standing] = Batch(engine, reading, _read)
+        self._reads: Batch[Proposal, Standing] = Batch(engine, _read, writes=False)
 
     async def read(self, proposals: Sequence[Proposal]) -> list[Standing]:
         """The standing of each, in the same order. What no policy of theirs asks for is not looked up."""
@@ -59,27 +56,34 @@ _NOTHING_COUNTED = Left()
 
 async def _read(connection: AsyncConnection, proposals: Sequence[Proposal]) -> list[Standing]:
     places = [_where(proposal) for proposal in proposals]
+    zones = [_zone(proposal) for proposal in proposals]
     suspended = await _suspensions(connection, proposals)
     suppressed = await _suppressions(connection, places)
     consents = await _consents(connection, proposals, places)
     verified = await _verified(connection, proposals, places)
-    sent = await _sent_today(connection, proposals)
+    sent = await _sent_today(connection, proposals, zones)
     left = await left_for(connection, proposals)
-    return [
-        Standing(
-            consent=_latest(consents, proposal, place),
-            verified=place in verified,
-            suspended=_suspension(suspended, proposal),
-            suppressed=suppressed.get(place, ""),
-            address_problem=_problem(proposal),
-            zone=_zone(proposal),
-            sent_today=sent.get(number, 0),
-            quota_left=left.get(number, _NOTHING_COUNTED).quota,
-            credits_left=left.get(number, _NOTHING_COUNTED).credits,
-            domestic=_domestic(proposal),
+    # Of a page nearly all stand alike: they share what is found.
+    alike: dict[tuple[Any, ...], Standing] = {}
+    found = []
+    for number, (proposal, place, zone) in enumerate(zip(proposals, places, zones, strict=True)):
+        counted = left.get(number, _NOTHING_COUNTED)
+        facts = (
+            _latest(consents, proposal, place) if consents else Consent.NOT_ASKED,
+            place in verified,
+            _suspension(suspended, proposal) if suspended else "",
+            suppressed.get(place, ""),
+            address_problem(proposal.channel, place[1]) if place[1] else "",
+            zone,
+            sent.get(number, 0),
+            counted.quota,
+            counted.credits,
+            _domestic(proposal),
         )
-        for number, (proposal, place) in enumerate(zip(proposals, places, strict=True))
-    ]
+        if (standing := alike.get(facts)) is None:
+            standing = alike[facts] = Standing(*facts)
+        found.append(standing)
+    return found
 
 
 def _where(proposal: Proposal) -> Where:
@@ -88,11 +92,6 @@ def _where(proposal: Proposal) -> Where:
 
 def _address(proposal: Proposal) -> str:
     return proposal.notice.recipient.address(proposal.channel)
-
-
-def _problem(proposal: Proposal) -> str:
-    address = _address(proposal)
-    return address_problem(proposal.channel, address) if address else ""
 
 
 def _zone(proposal: Proposal) -> str:
@@ -179,8 +178,6 @@ def _subjects(proposal: Proposal, place: Where) -> Iterator[str]:
 
 def _latest(consents: Mapping[tuple[Where, str], Row[Any]], proposal: Proposal, place: Where) -> Consent:
     """The last word of the member or about the address; of two at one moment, the no."""
-    if not consents:
-        return Consent.NOT_ASKED
     (merchant, _, channel), word = place, proposal.notice_class.word
     keys = (((merchant, subject, channel), word) for subject in _subjects(proposal, place))
     rows = [consents[key] for key in keys if key in consents]
@@ -190,17 +187,27 @@ def _latest(consents: Mapping[tuple[Where, str], Row[Any]], proposal: Proposal, 
     return Consent(last.state)
 
 
-async def _sent_today(connection: AsyncConnection, proposals: Sequence[Proposal]) -> dict[int, int]:
+async def _sent_today(
+    connection: AsyncConnection, proposals: Sequence[Proposal], zones: Sequence[str]
+) -> dict[int, int]:
     """By the place of the proposal: messages of its class to its address since the recipient's midnight."""
     capped = {n: p for n, p in enumerate(proposals) if p.class_policy.daily_cap and _address(p)}
     if not capped:
         return {}
-    since = {n: _midnight(p) for n, p in capped.items()}
+    midnights: dict[tuple[datetime, str], datetime] = {}
+    since = {}
+    for n, p in capped.items():
+        where = p.now, zones[n] or p.merchant.zone
+        if where not in midnights:
+            midnights[where] = _midnight(*where)
+        since[n] = midnights[where]
     classes = {kind: row.notice_class for kind, row in CATALOGUE.items()}
     classes |= {p.notice.kind: p.notice_class for p in capped.values()}
     found: dict[Where, list[Row[Any]]] = {}
-    for row in await _sent(connection, list(capped.values()), min(since.values())):
+    for row in await _sent(connection, list(capped.values()), min(midnights.values())):
         found.setdefault((row.merchant_id, row.address, row.channel), []).append(row)
+    if not found:
+        return {}
     return {
         n: sum(
             classes.get(row.kind) is p.notice_class
@@ -212,9 +219,7 @@ async def _sent_today(connection: AsyncConnection, proposals: Sequence[Proposal]
     }
 
 
-async def _sent(
-    connection: AsyncConnection, proposals: Sequence[Proposal], since: datetime
-) -> list[Row[Any]]:
+async def _sent(connection: AsyncConnection, proposals: Sequence[Proposal], since: datetime) -> Rows:
     at = func.coalesce(col(MessageRow.settled_at), col(MessageRow.claimed_at)).label("at")
     names = ("merchant_id", "address", "channel", "kind", "notice_key")
     query: Select[Any] = select(*(col(getattr(MessageRow, name)) for name in names), at)
@@ -224,14 +229,13 @@ async def _sent(
     return await _rows(connection, query, col(MessageRow.address), addresses)
 
 
-def _midnight(proposal: Proposal) -> datetime:
-    zone = _zone(proposal) or proposal.merchant.zone
-    return moment(local_day(proposal.now, zone), Offset(0, time()), zone)
+def _midnight(now: datetime, zone: str) -> datetime:
+    return moment(local_day(now, zone), Offset(0, time()), zone)
 
 
 async def _of_addresses(
     connection: AsyncConnection, query: Select[Any], table: Any, places: Iterable[Where]
-) -> list[Row[Any]]:
+) -> Rows:
     known = [(merchant_id, address) for merchant_id, address, _ in places if address]
     query = _of_merchants(query, table, (merchant_id for merchant_id, _ in known))
     return await _rows(connection, query, col(table.address), {address for _, address in known})
@@ -241,15 +245,12 @@ def _of_merchants(query: Select[Any], table: Any, merchant_ids: Iterable[str]) -
     return query.where(col(table.merchant_id).in_(sorted(set(merchant_ids))))
 
 
-async def _rows(
-    connection: AsyncConnection, query: Select[Any], column: Any, values: Iterable[str]
-) -> list[Row[Any]]:
-    """The rows whose column holds one of these, asked for in pieces."""
-    ordered, rows = sorted(values), []
-    for start in range(0, len(ordered), CHUNK):
-        piece = query.where(column.in_(ordered[start : start + CHUNK]))
-        rows += (await connection.execute(piece)).all()
-    return rows
+async def _rows(connection: AsyncConnection, query: Select[Any], column: Any, values: Iterable[str]) -> Rows:
+    """The rows whose column holds one of these."""
+    ordered = sorted(values)
+    if not ordered:
+        return []
+    return await all_rows(connection, query.where(among(connection.dialect, column, ordered)))
 
 
 def _aware(instant: datetime) -> datetime:

@@ -12,6 +12,7 @@ from activities.ledger_books import ACCOUNTS, ENTRIES, QUOTA_ENTRIES, QUOTAS
 from models.channels import SMS
 from models.credits import EntryKind, Pool, Quota, quota_month, to_points
 from models.ids import message_reference
+from models.merchant import Merchant
 from policies.proposal import Proposal
 
 CHUNK = 500
@@ -37,7 +38,9 @@ async def left_for(connection: AsyncConnection, proposals: Sequence[Proposal]) -
 
     A message that an earlier attempt has paid for is not asked to pay again, whatever is left.
     """
-    counted = {n: p for n, p in enumerate(proposals) if p.channel == SMS}
+    counted = {n: p for n, p in enumerate(proposals) if p.channel == SMS and _is_counted(p.merchant)}
+    if not counted:
+        return {}
     points = await _points(connection, {p.merchant.id for p in counted.values() if p.merchant.charged()})
     rooms = {n: _room(p) for n, p in counted.items() if p.merchant.quota.monthly is not None}
     used = await _quotas(connection, set(rooms.values()))
@@ -54,6 +57,10 @@ async def left_for(connection: AsyncConnection, proposals: Sequence[Proposal]) -
         if (counted[n].merchant.id, reference) in paid:
             left[n] = Left()
     return left
+
+
+def _is_counted(merchant: Merchant) -> bool:
+    return merchant.charged() or merchant.quota.monthly is not None
 
 
 def _scarce(proposal: Proposal, left: Left) -> bool:

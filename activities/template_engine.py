@@ -1,7 +1,6 @@
 """Templates made into words: those that are shipped, and the merchants' own in a sandbox."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,17 +28,21 @@ class ShippedTemplates:
 
     def text(self, name: str, values: Values) -> str:
         """What the whole of a template says."""
-        with _in_words(name):
+        try:
             template = self._words.get_template(name)
-            return _within(name, template.root_render_func(_context(template, values)))
+            return _whole(name, template.root_render_func(_context(template, values)))
+        except TemplateError as error:
+            raise _in_words(name, error) from error
 
     def block(self, name: str, block: str, values: Values, *, page: bool = False) -> str:
         """What one block of a template says; on a page, every value is escaped."""
-        with _in_words(name):
+        try:
             template = (self._pages if page else self._words).get_template(name)
             if block not in template.blocks:
                 raise RenderError(f"{name}: the block {block!r} is missing")
-            return _within(name, template.blocks[block](_context(template, values)))
+            return _whole(name, template.blocks[block](_context(template, values)))
+        except TemplateError as error:
+            raise _in_words(name, error) from error
 
 
 class OwnTexts:
@@ -51,9 +54,11 @@ class OwnTexts:
 
     def text(self, name: str, source: str, values: Values, cap: int) -> str:
         """What a text says; `name` is how an error names it."""
-        with _in_words(name):
+        try:
             template = self._compiled(source)
             return _within(name, template.root_render_func(_context(template, values)), cap)
+        except TemplateError as error:
+            raise _in_words(name, error) from error
 
 
 def _environment(
@@ -78,22 +83,30 @@ def _context(template: Template, values: Values) -> Context:
     return Context(template.environment, {**values}, template.name, template.blocks)
 
 
-def _within(name: str, chunks: Iterable[str], cap: int = CAP) -> str:
-    """All of what a template gives, unless it is more than `cap` characters."""
+def _whole(name: str, chunks: Iterable[str]) -> str:
+    """All of what a template of ours gives: it is put together at once, and then looked at."""
+    text = "".join(chunks)
+    if len(text) > CAP:
+        raise _too_long(name, CAP)
+    return text
+
+
+def _within(name: str, chunks: Iterable[str], cap: int) -> str:
+    """All of what a text gives, unless it is more than `cap` characters: then it is a text gone wrong."""
     taken, size = [], 0
     for chunk in chunks:
         size += len(chunk)
         if size > cap:
-            raise RenderError(f"{name}: the message grows over {cap} characters")
+            raise _too_long(name, cap)
         taken.append(chunk)
     return "".join(taken)
 
 
-@contextmanager
-def _in_words(name: str) -> Iterator[None]:
+def _too_long(name: str, cap: int) -> RenderError:
+    return RenderError(f"{name}: the message grows over {cap} characters")
+
+
+def _in_words(name: str, error: TemplateError) -> RenderError:
     """An error of the template's, in a sentence that says where it is."""
-    try:
-        yield
-    except TemplateError as error:
-        line = f", line {lineno}" if (lineno := getattr(error, "lineno", None)) else ""
-        raise RenderError(f"{name}{line}: {error.message or type(error).__name__}") from error
+    line = f", line {lineno}" if (lineno := getattr(error, "lineno", None)) else ""
+    return RenderError(f"{name}{line}: {error.message or type(error).__name__}")

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.message_rows import CHUNK, MESSAGES, ON_THE_WAY, Closing
+from activities.bulk import all_rows, among
+from activities.message_rows import MESSAGES, ON_THE_WAY, Closing
 from activities.wave_tally import Settled
 from models.agenda import Delivery, Notice, Status
 from models.ids import notice_key
@@ -50,15 +51,15 @@ async def read_settled(
     """
     last = {route[-1] for route in CATALOGUE[wave.kind].routes}
     keys = {key_of(wave, member_id): member_id for member_id in members}
-    names, found = sorted(keys), dict[str, dict[str, Settled]]()
     columns = (MESSAGES.c.notice_key, MESSAGES.c.channel, MESSAGES.c.status, MESSAGES.c.settled_at)
-    query = select(*columns, MESSAGES.c.rule)
-    for start in range(0, len(names), CHUNK):
-        piece = query.where(MESSAGES.c.notice_key.in_(names[start : start + CHUNK]))
-        for key, channel, word, at, rule in await connection.execute(piece):
-            status = _STATUSES.get(word)
-            if status is not None and (status not in _UNSUCCESSFUL or channel in last):
-                found.setdefault(keys[key], {})[channel] = Settled(status, _aware(at), rule)
+    theirs = among(connection.dialect, MESSAGES.c.notice_key, sorted(keys))
+    found = dict[str, dict[str, Settled]]()
+    for key, channel, word, at, rule in await all_rows(
+        connection, select(*columns, MESSAGES.c.rule).where(theirs)
+    ):
+        status = _STATUSES.get(word)
+        if status is not None and (status not in _UNSUCCESSFUL or channel in last):
+            found.setdefault(keys[key], {})[channel] = Settled(status, _aware(at), rule)
     return found
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from activities.attempt import Later
 from models.agenda import Status
@@ -15,8 +16,7 @@ BEST_FIRST = (
 NOT_REACHED = "there was no time left for it in this go"
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What came of one message; `rule` is the check that held it, where one did."""
 
     status: Status

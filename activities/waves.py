@@ -1,7 +1,7 @@
 """The activities of a wave: its audience is cut into pages, each page delivered, what is left settled."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from activities.attempt import Answer, Attempt, Item, Later, this_attempt
 from activities.audience import Chosen, Marking, Selection, Sharing
 from activities.audiences import SELECTIONS
-from activities.database import reading, writing
+from activities.database import reading, transact
 from activities.merchants import Merchants, UnknownMerchantError
 from activities.message_log import MessageLog
 from activities.pipeline import Pipeline
@@ -141,8 +141,11 @@ class Waves:
         merchant = await self._merchant(wave)
         ids, member_id = self._who(wave, merchant, attempt.now)
         within = ids.where(member_id > page.after, member_id <= page.until).order_by(member_id)
-        async with reading(self._engine) as connection:
-            members = list((await connection.execute(within)).scalars())
+
+        async def look(connection: AsyncConnection) -> list[str]:
+            return list((await connection.execute(within)).scalars())
+
+        members = await transact(self._engine, look, writes=False)
         tally = Tally(page.counted_to)
         for start in range(0, len(members), size):
             hand.position = start, len(members)
@@ -156,22 +159,19 @@ class Waves:
         self, members: Sequence[str], wave: Wave, merchant: Merchant, attempt: Attempt, tally: Tally
     ) -> None:
         """Send to some members what is not settled yet, and count them."""
-        channels = {channel for channel in wave.channels if channel in merchant.channels}
-        async with reading(self._engine) as connection:
-            settled = await read_settled(connection, wave, members)
-            # Who is settled by every channel there is needs no second look.
-            rest = [one for one in members if not channels or not channels <= settled.get(one, {}).keys()]
-        chosen = await self._read(wave, merchant, rest, attempt.now) if rest else []
+        on = merchant.channels
+        settled, chosen = await self._look(members, wave, merchant, attempt.now)
         items = [
             item
             for one in chosen
-            for item in _items(one, wave, merchant)
+            for item in _items(one, wave, merchant, on)
             if item.channel not in settled.get(one.content.member_id, {})
         ]
         later = _noted(settled, items, await self._pipeline.send(items, attempt))
         refused = [member_id for member_id, by in settled.items() if _ruled_out(by)]
-        async with reading(self._engine) as connection:
-            settled |= await read_settled(connection, wave, refused)
+        if refused:
+            async with reading(self._engine) as connection:
+                settled |= await read_settled(connection, wave, refused)
         now = attempt.now
         for member_id in sorted({*settled, *later}):
             if member_id in later:
@@ -179,17 +179,27 @@ class Waves:
             else:
                 tally.settle(settled[member_id])
 
-    async def _read(
-        self, wave: Wave, merchant: Merchant, members: Sequence[str], now: datetime
-    ) -> list[Chosen]:
-        """What is told to these; where that is marked, no other wave tells of the same from here on."""
+    async def _look(
+        self, members: Sequence[str], wave: Wave, merchant: Merchant, now: datetime
+    ) -> tuple[dict[str, dict[str, Settled]], list[Chosen]]:
+        """What is settled by member and channel, and what is told to those of whom not everything is.
+
+        Where that is marked, no other wave tells of the same from here on.
+        """
         selection = self._selection(wave)
-        if not isinstance(selection, Marking):
-            async with reading(self._engine) as connection:
-                return await selection.read(connection, wave, merchant, members, now)
-        async with writing(self._engine) as connection:
-            await selection.mark(connection, wave, merchant, members)
-            return await selection.read(connection, wave, merchant, members, now)
+        channels = set(wave.channels).intersection(merchant.channels)
+
+        async def look(connection: AsyncConnection) -> tuple[dict[str, dict[str, Settled]], list[Chosen]]:
+            settled = await read_settled(connection, wave, members)
+            # Who is settled by every channel there is needs no second look.
+            rest = [one for one in members if not channels or not channels <= settled.get(one, {}).keys()]
+            if not rest:
+                return settled, []
+            if isinstance(selection, Marking):
+                await selection.mark(connection, wave, merchant, rest)
+            return settled, await selection.read(connection, wave, merchant, rest, now)
+
+        return await transact(self._engine, look, writes=isinstance(selection, Marking))
 
     async def _merchant(self, wave: Wave) -> Merchant:
         """The merchant, or a failure that another attempt may mend once it is applied."""
@@ -216,13 +226,13 @@ def _ids(found: Select[tuple[str]]) -> tuple[Select[Any], Any]:
     return select(member_id), member_id
 
 
-def _items(chosen: Chosen, wave: Wave, merchant: Merchant) -> list[Item]:
-    """A notice by every channel that the wave, the merchant and the member have.
+def _items(chosen: Chosen, wave: Wave, merchant: Merchant, on: Collection[str]) -> list[Item]:
+    """A notice by every channel that the wave, the merchant (`on`) and the member have.
 
     Where there is none it is proposed by the first channel all the same: the gate refuses it, and the
     history says why.
     """
-    person, on = chosen.person, merchant.channels
+    person = chosen.person
     usable = tuple(one for one in wave.channels if one in on and person.address(one))
     channels = usable or wave.channels[:1]
     notice = Notice(

@@ -1,5 +1,6 @@
 """How long a text is as SMS, and how to keep it short. Pure."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ class Segments:
     segments: int
 
 
-_GSM7 = frozenset(BASIC) | frozenset(EXTENDED)
+_NOT_GSM7 = re.compile(f"[^{re.escape(''.join(sorted(BASIC | EXTENDED)))}]")
+_NEVER_GSM7 = re.compile("[\u3001-\u9fff\uac00-\ud7a3]")
+"""Letters and marks of East Asia: nothing plainer is to be had for them."""
 
 
 def segments(text: str) -> Segments:
@@ -83,7 +86,7 @@ def plain(text: str) -> str:
     English message. A text that stays UCS-2 anyway is left exactly as it is: Chinese keeps its full-width
     punctuation and its 「quotes」, and a French one with `ê` its typography. Letters are never changed.
     """
-    if is_gsm7(text):
+    if is_gsm7(text) or _NEVER_GSM7.search(text) is not None:
         return text
     plainer = unicodedata.normalize("NFC", text).translate(PLAINER)
     if is_gsm7(plainer) and segments(plainer).segments <= segments(text).segments:
@@ -93,7 +96,7 @@ def plain(text: str) -> str:
 
 def is_gsm7(text: str) -> bool:
     """Whether every character is in the GSM 03.38 alphabet or its extension."""
-    return _GSM7.issuperset(text)
+    return _NOT_GSM7.search(text) is None
 
 
 def _count(text: str, wide: int, *, single: int, joined: int) -> int:

@@ -4,14 +4,22 @@ import asyncio
 import atexit
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.database import migrate, open_database
+from activities.database import engines, migrate, open_database
+
+
+def listen(engine: AsyncEngine, name: str, heard: Callable[..., object]) -> None:
+    """Hear of an event of SQLAlchemy's, by whatever connection to the database it happens."""
+    for one in engines(engine):
+        event.listen(one, name, heard)
 
 
 @cache

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.batch import Batch
-from activities.database import open_database, reading, writing
+from activities.database import open_database, reading
 from activities.message_log import MessageLog
 from tests.activities.test_message_log import DELIVERY, NOTICE, asked
+from tests.databases import listen
 
 MANY = 50
 
@@ -24,7 +25,7 @@ def notice_number(number: int) -> str:
 async def test_many_claims_at_one_time_share_a_few_transactions(engine: AsyncEngine) -> None:
     """The first goes alone, the others gather meanwhile and go together; each has its own answer."""
     commits: list[object] = []
-    event.listen(engine.sync_engine, "commit", commits.append)
+    listen(engine, "commit", commits.append)
     log = MessageLog(engine)
     wanted = [
         asked("t", delivery=replace(DELIVERY, notice=replace(NOTICE, key=notice_number(number))))
@@ -67,7 +68,7 @@ async def write_merchants(connection: AsyncConnection, ids: Sequence[str | None]
 
 async def test_one_that_cannot_be_written_does_not_take_the_others_with_it(engine: AsyncEngine) -> None:
     """Its error is its own; what went along with it is written, once."""
-    batch: Batch[str | None, str] = Batch(engine, writing, write_merchants)
+    batch: Batch[str | None, str] = Batch(engine, write_merchants)
     ids = [None if number == MANY // 2 else f"m{number:02}" for number in range(MANY)]
     answers = await asyncio.gather(*map(batch.ask, ids), return_exceptions=True)
     (failed,) = [answer for answer in answers if isinstance(answer, BaseException)]
@@ -86,7 +87,7 @@ async def test_a_database_that_is_out_of_reach_is_an_error_to_everyone(engine: A
             raise ConnectionRefusedError
         return numbers
 
-    batch: Batch[int, int] = Batch(engine, writing, answer)
+    batch: Batch[int, int] = Batch(engine, answer)
     answers = await asyncio.gather(*map(batch.ask, range(MANY)), return_exceptions=True)
     assert all(isinstance(one, ConnectionRefusedError) for one in answers)
     down = False
@@ -95,7 +96,7 @@ async def test_a_database_that_is_out_of_reach_is_an_error_to_everyone(engine: A
 
 async def test_who_gives_up_waiting_leaves_the_others_alone(engine: AsyncEngine) -> None:
     """A cancelled attempt's request is written or not; nobody else's answer is lost."""
-    batch: Batch[str | None, str] = Batch(engine, writing, write_merchants)
+    batch: Batch[str | None, str] = Batch(engine, write_merchants)
     tasks = [asyncio.create_task(batch.ask(f"m{number}")) for number in range(10)]
     await asyncio.sleep(0)
     tasks[3].cancel()

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
@@ -34,6 +33,7 @@ from models.credits import Pool
 from models.ids import message_reference
 from models.merchant import Merchant, SmsProvider, SmsSettings
 from models.tables.messages import MessageStatus
+from tests.databases import listen
 from tests.faults.campaign_items import NOON, PROVIDER, SHOP, item
 
 Answering = Callable[[Message], Awaitable[Receipt]]
@@ -92,6 +92,12 @@ def asked(one: Item, token: str = "first", **changes: Any) -> Asked:
     return replace(Asked(one.delivery, one.channel, one.merchant, token, NOON, {}), **changes)
 
 
+async def handed_over(sending: HandingOver, jobs: Sequence[Job], attempt: Attempt) -> list[Any]:
+    """What came of each message of one group."""
+    await sending.send([jobs], attempt)
+    return [job.answer for job in jobs]
+
+
 async def rows_of(engine: AsyncEngine) -> dict[str, dict[str, Any]]:
     return {row["notice_key"]: row for row in await MessageLog(engine).messages(limit=1000)}
 
@@ -105,7 +111,7 @@ async def test_a_page_is_marked_and_settled_in_a_transaction_each(engine: AsyncE
     log = MessageLog(engine)
     claims = await log.claim([asked(free(number), in_hand=False) for number in range(200)])
     commits: list[object] = []
-    event.listen(engine.sync_engine, "commit", commits.append)
+    listen(engine, "commit", commits.append)
     assert await log.hand_over(claims) == [True] * 200
     await log.leave([left(claim) for claim in claims])
     assert len(commits) == 2
@@ -168,7 +174,7 @@ async def test_a_group_that_cannot_be_marked_leaves_no_other_in_doubt(engine: As
 async def test_the_log_is_not_read_from_end_to_end_for_a_page(engine: AsyncEngine) -> None:
     """What a page costs does not grow with the history behind it: SQLite says in words how it looks."""
     said: list[str] = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: said.append(str(call[2])))
+    listen(engine, "before_cursor_execute", lambda *call: said.append(str(call[2])))
     log, page = MessageLog(engine), [free(number) for number in range(3)]
     await log.claim([asked(one, "died", in_hand=False) for one in page])
     claims = await log.claim([asked(one, in_hand=False) for one in page])
@@ -247,10 +253,10 @@ async def test_what_was_taken_over_meanwhile_does_not_leave(engine: AsyncEngine)
     (new,) = await log.claim([asked(one, "new", in_hand=False)])
     assert not new.doubtful
     sending = handing_over(log, engine, provider)
-    (answer,) = await sending.send([Job(one, old, TEXT, held=True)], Clock().attempt("old"))
+    (answer,) = await handed_over(sending, [Job(one, old, TEXT, held=True)], Clock().attempt("old"))
     assert isinstance(answer, Later)
     assert provider.given == []
-    (answer,) = await sending.send([Job(one, new, TEXT, held=True)], Clock().attempt("new"))
+    (answer,) = await handed_over(sending, [Job(one, new, TEXT, held=True)], Clock().attempt("new"))
     assert isinstance(answer, ChannelOutcome)
     assert provider.given == [one.delivery.notice.key]
 
@@ -261,9 +267,8 @@ async def test_a_message_that_was_closed_meanwhile_does_not_leave(engine: AsyncE
     (claim,) = await log.claim([asked(one, in_hand=False)])
     async with writing(engine) as connection:
         await connection.exec_driver_sql("UPDATE messages SET status = 'lapsed'")
-    (answer,) = await handing_over(log, engine, provider).send(
-        [Job(one, claim, TEXT, held=True)], Clock().attempt()
-    )
+    sending = handing_over(log, engine, provider)
+    (answer,) = await handed_over(sending, [Job(one, claim, TEXT, held=True)], Clock().attempt())
     assert isinstance(answer, Later)
     assert provider.given == []
 
@@ -281,7 +286,7 @@ async def test_what_waited_too_long_for_its_mark_does_not_leave(engine: AsyncEng
     log = Slow(engine)
     (claim,) = await log.claim([asked(one, in_hand=False)])
     sending = handing_over(log, engine, provider)
-    (answer,) = await sending.send([Job(one, claim, TEXT, held=True)], clock.attempt())
+    (answer,) = await handed_over(sending, [Job(one, claim, TEXT, held=True)], clock.attempt())
     assert isinstance(answer, Later)
     assert provider.given == []
     (row,) = (await rows_of(engine)).values()
@@ -294,7 +299,7 @@ async def test_a_message_whose_last_moment_passes_on_the_way_does_not_leave(engi
     log = MessageLog(engine)
     (claim,) = await log.claim([asked(one)])
     late = Clock(timedelta(seconds=2)).attempt(started=one.delivery.notice.not_after - timedelta(seconds=1))
-    (answer,) = await handing_over(log, engine, provider).send([Job(one, claim, TEXT)], late)
+    (answer,) = await handed_over(handing_over(log, engine, provider), [Job(one, claim, TEXT)], late)
     assert isinstance(answer, Later)
     assert provider.given == []
 
@@ -386,7 +391,9 @@ async def test_the_answers_are_written_down_when_the_database_is_back(
 
     log, provider, one = Shaky(engine), Fake(), free(0)
     claims = await log.claim([asked(one)])
-    (answer,) = await handing_over(log, engine, provider).send([Job(one, claims[0], TEXT)], Clock().attempt())
+    (answer,) = await handed_over(
+        handing_over(log, engine, provider), [Job(one, claims[0], TEXT)], Clock().attempt()
+    )
     assert isinstance(answer, ChannelOutcome)
     (row,) = (await rows_of(engine)).values()
     assert (row["status"], row["doubtful"]) == ("sent", False)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.attempt import Later
@@ -19,6 +18,7 @@ from channels.base import Abilities, Credentials, DeliveryError
 from channels.registry import Channels
 from models.agenda import ChannelOutcome, Status
 from tests.activities.test_message_log import asked
+from tests.databases import listen
 from tests.pacing import PER_SECOND, Counting, new_attempt, paced_item, pipeline_to
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -145,7 +145,7 @@ async def test_what_has_no_turn_in_time_waits_in_the_log_without_a_doubt(
 async def test_a_provider_without_a_limit_costs_nothing(engine: AsyncEngine, tmp_path: Path) -> None:
     """No row is read or written for it."""
     said: list[str] = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    listen(engine, "before_cursor_execute", lambda *given: said.append(given[2]))
     free = Counting(tmp_path / "taken", per_second=None)
     async with httpx.AsyncClient() as http:
         await pipeline_to(engine, free, http).send([paced_item("n1")], new_attempt("first"))

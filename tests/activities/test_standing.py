@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.consents import Consents
@@ -21,6 +21,7 @@ from models.people import Person
 from models.policy import ClassPolicy, ConsentRule, GatePolicy
 from models.tables.messages import MessageRow, MessageStatus
 from policies.gate import POLICY_VERSION, Passed, Proposal, Refused, Standing, gate
+from tests.databases import listen
 from tests.proposals import ADA, NOON, SHOP, proposed
 from tests.requirements import requirement
 
@@ -246,7 +247,7 @@ async def test_a_page_is_read_in_a_handful_of_queries(engine: AsyncEngine, conse
     await consents.record_consent([said(Consent.OPTED_IN, member_id=f"m-{n}") for n in range(0, 1200, 2)])
     await consents.suppress([replace(dead(), address=f"p{n}@example.com") for n in range(0, 1200, 3)])
     asked: list[str] = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
     found = await Standings(engine).read(page)
     assert sum(statement.startswith("SELECT") for statement in asked) <= 15
     assert [one.consent is Consent.OPTED_IN for one in found] == [n % 2 == 0 for n in range(1200)]

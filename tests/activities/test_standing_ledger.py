@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.database import writing
@@ -19,6 +18,7 @@ from models.merchant import Branch, Merchant, SmsProvider, SmsSettings
 from models.notices import NoticeClass
 from models.people import Person
 from policies.gate import Passed, Proposal, Refused, gate
+from tests.databases import listen
 from tests.proposals import NOON, SHOP, proposed
 from tests.requirements import requirement
 
@@ -61,7 +61,7 @@ async def decided(standings: Standings, proposal: Proposal) -> str:
 async def test_where_nothing_is_counted_nothing_is_asked(engine: AsyncEngine, standings: Standings) -> None:
     """A merchant with an account of its own, or an email of one that pays."""
     asked: list[str] = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
     email = proposed(channel="email", merchant=PAYING)
     assert await left(standings, proposed(), email) == [(None, None), (None, None)]
     assert not any("credit" in statement or "quota" in statement for statement in asked)
@@ -125,7 +125,7 @@ async def test_a_page_with_its_ledger_is_read_in_a_handful_of_queries(
     await top_up(engine, PRICE)
     await pay_for(engine, page[0])
     said: list[str] = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    listen(engine, "before_cursor_execute", lambda *given: said.append(given[2]))
     found = await left(standings, *page)
     assert found == [(None, None), *[(2, None), (0, Decimal(0))] * 249, (2, None)]
     assert sum(statement.startswith("SELECT") for statement in said) <= 10
@@ -136,7 +136,7 @@ async def test_those_who_ask_at_one_time_are_answered_together(
 ) -> None:
     """Two hundred single messages share a few read transactions; each has its own answer."""
     begun: list[object] = []
-    event.listen(engine.sync_engine, "begin", begun.append)
+    listen(engine, "begin", begun.append)
     wrong = [f"+886{n}" for n in range(100)]
     right = [f"+8869{n:08}" for n in range(100)]
     people = [Person("P", phone=phone) for pair in zip(wrong, right, strict=True) for phone in pair]
