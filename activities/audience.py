@@ -1,9 +1,8 @@
 """What an audience is: a selection of members, asked anew whenever a page of a wave is sent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,8 +13,7 @@ from models.people import Person
 from models.wave import Wave
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(NamedTuple):
     """One member of an audience, and what it is told. `not_after`, UTC, if sooner than the wave's."""
 
     person: Person

@@ -4,13 +4,13 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from activities.attempt import Attempt, Item, Later
 from activities.batch import OUT_OF_REACH
 from activities.message_log import MessageLog
-from activities.message_rows import Claim, Left
+from activities.message_rows import Asked, Claim, Closing, Left
 from activities.rates import Limit, Rates, Turn, limit_of, real_time
 from activities.receipts import FIRST_ASK
 from activities.rendering import Rendered
@@ -34,15 +34,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Job:
-    """A claimed message, ready to leave. `held`: it is marked as leaving when its turn has come.
+    """A message that is ready to leave. `paced`: its turn is the provider's to give.
 
-    `paced`: its turn is the provider's to give. `answer`: what came of it, once that is in the log.
+    `answer`: what came of it, once that is in the log.
     """
 
     item: Item
-    claim: Claim
+    asked: Asked
     rendered: Rendered
-    held: bool = False
     paced: bool = False
     answer: ChannelOutcome | Later | None = None
 
@@ -55,6 +54,7 @@ class _Leaving:
     """
 
     job: Job
+    claim: Claim
     held: bool
     doubtful: bool
     providers: Sequence[Channel] = ()
@@ -78,15 +78,14 @@ class HandingOver:
             return False  # what is wrong with it is told when it is handed over
 
     async def send(self, groups: Iterable[Sequence[Job]], attempt: Attempt) -> None:
-        """Hand over one group after another, the messages of each side by side, and answer every job.
+        """Claim and hand over one group after another, the messages of each side by side; answer every job.
 
-        What came of a group is written down in the transaction that marks the next one.
+        What came of a group is written down in the transaction that claims the next one: a crash leaves no
+        more in doubt than one group.
         """
         gone: list[_Leaving] = []
         for jobs in groups:
-            leaving = self._leaving(jobs, attempt)
-            marked = [one for one in leaving if one.left is None and not one.job.paced]
-            await asyncio.gather(self._write_down(gone, attempt), self._mark(marked, attempt))
+            leaving = await self._claimed(jobs, gone, attempt)
             going = [one for one in leaving if one.left is None]
             came = await asyncio.gather(*(self._one(one, attempt) for one in going), return_exceptions=True)
             gone = leaving
@@ -96,9 +95,40 @@ class HandingOver:
                 raise faults[0]
         await self._write_down(gone, attempt)
 
+    async def _claimed(
+        self, jobs: Sequence[Job], gone: Sequence[_Leaving], attempt: Attempt
+    ) -> list[_Leaving]:
+        """Those of a group that this attempt may send; what is known of the others is answered."""
+        if late := _over(attempt):
+            await self._write_down(gone, attempt)
+            for job in jobs:
+                job.answer = Later(job.item.channel, late)
+            if attempt.stopped():  # the history says what became of all that was begun
+                await self._log.close([_put_off(job, late, attempt.now) for job in jobs])
+            return []
+        leaving = []
+        claims = await self._next(gone, [job.asked for job in jobs], attempt)
+        for job, claim in zip(jobs, claims, strict=True):
+            if claim.holds:
+                leaving.append(_Leaving(job, claim, held=not job.asked.in_hand, doubtful=claim.doubtful))
+            else:
+                job.answer = claim.outcome or Later(job.item.channel, claim.hindrance)
+        self._choose(leaving, attempt)
+        return leaving
+
+    async def _next(self, gone: Sequence[_Leaving], asked: Sequence[Asked], attempt: Attempt) -> list[Claim]:
+        """Write what came of one group and claim the next; where that cannot be, the former at least."""
+        try:
+            claims = await self._log.claim(asked, _lefts(gone))
+        except OUT_OF_REACH:
+            await self._write_down(gone, attempt)
+            raise
+        _tell(gone)
+        return claims
+
     async def _write_down(self, gone: Sequence[_Leaving], attempt: Attempt) -> None:
         """A database that is away for a moment is waited for: what is not written down is in doubt."""
-        left = [one.left for one in gone if one.left is not None]
+        left = _lefts(gone)
         while left:
             try:
                 await self._log.leave(left)
@@ -109,45 +139,37 @@ class HandingOver:
                 name = type(error).__name__  # its sentence quotes the messages
                 _log.warning("what came of %d messages is not written down yet: %s", len(left), name)
                 await asyncio.sleep(PAUSE.total_seconds())
-        for one in gone:
-            if one.left is not None:
-                one.job.answer = _answer(one.left)
+        _tell(gone)
 
-    def _leaving(self, jobs: Sequence[Job], attempt: Attempt) -> list[_Leaving]:
+    def _choose(self, leaving: Sequence[_Leaving], attempt: Attempt) -> None:
         """By whom messages go; or what becomes of them at once, for they do not."""
         known: dict[tuple[int, str], Sequence[Channel]] = {}
-        leaving = []
-        for job in jobs:
-            one = _Leaving(job, job.held, job.claim.doubtful)
-            leaving.append(one)
-            place = id(job.item.merchant), job.item.channel
+        over, now = _over(attempt), attempt.now
+        for one in leaving:
+            item = one.job.item
+            place = id(item.merchant), item.channel
             try:
-                one.providers = known.get(place) or _providers(job.item, self._channels)
+                one.providers = known.get(place) or _providers(item, self._channels)
             except DeliveryError as error:
                 one.left = _failed(one, attempt, error, "")
                 continue
             known[place] = one.providers
-            self._look_at(one, attempt)
-        return leaving
-
-    def _look_at(self, one: _Leaving, attempt: Attempt) -> None:
-        """What becomes at once of a message that may go no more."""
-        job, first = one.job, one.providers[0]
-        # Who may have it already drops a second one; but of two it is not known which one an attempt that
-        # died had tried.
-        one.doubtful &= len(one.providers) > 1 or not first.abilities.idempotent
-        if one.doubtful and _once_at_most(job.item, first):
-            reason = "an attempt died after it may have sent this, and it may not go twice"
-            one.left = _left(one, attempt, MessageStatus.UNCERTAIN, reason, first.provider)
-        elif late := _too_late(job, attempt):
-            one.left = _left(one, attempt, MessageStatus.WAITING, late)
+            first = one.providers[0]
+            # Who may have it already drops a second one; but of two it is not known which one an attempt that
+            # died had tried.
+            one.doubtful &= len(one.providers) > 1 or not first.abilities.idempotent
+            if one.doubtful and _once_at_most(item, first):
+                reason = "an attempt died after it may have sent this, and it may not go twice"
+                one.left = _left(one, attempt, MessageStatus.UNCERTAIN, reason, first.provider)
+            elif late := over or _past(item, now):
+                one.left = _left(one, attempt, MessageStatus.WAITING, late)
 
     async def _mark(self, leaving: Sequence[_Leaving], attempt: Attempt) -> None:
         """From here on they may have been sent. What another attempt has taken over is left to that one."""
         held = [one for one in leaving if one.held]
         if not held:
             return
-        for one, ours in zip(held, await self._log.hand_over([one.job.claim for one in held]), strict=True):
+        for one, ours in zip(held, await self._log.hand_over([one.claim for one in held]), strict=True):
             one.held = False
             if not ours:
                 one.left = _left(one, attempt, MessageStatus.WAITING, "another attempt has taken it over")
@@ -163,7 +185,7 @@ class HandingOver:
             except DeliveryError as error:
                 _blot(error, one.job)
                 last = provider is one.providers[-1]
-                if last or error.permanent or error.doubtful or one.job.claim.doubtful:
+                if last or error.permanent or error.doubtful or one.claim.doubtful:
                     one.left = _failed(one, attempt, error, provider.provider)
                 else:
                     _log.warning("%s is down, the next provider takes over: %s", provider.provider, error)
@@ -178,8 +200,8 @@ class HandingOver:
                 return one.left
             if turn is not None and not turn.given:
                 return _not_yet(one, attempt, turn, provider)
-        if late := _too_late(one.job, attempt):
-            return _left(one, attempt, MessageStatus.WAITING, late)
+            if late := _over(attempt) or _past(one.job.item, attempt.now):
+                return _left(one, attempt, MessageStatus.WAITING, late)
         return _sent(one, attempt, await _hand_over(provider, _message(one.job, attempt)), provider)
 
     async def _turn(self, limit: Limit | None, one: _Leaving, attempt: Attempt) -> Turn | None:
@@ -197,15 +219,31 @@ class HandingOver:
         return self._limits[key]
 
 
-def _too_late(job: Job, attempt: Attempt) -> str:
-    """Why it may not leave any more, or an empty string; asked after every wait."""
+def _lefts(gone: Sequence[_Leaving]) -> list[Left]:
+    return [one.left for one in gone if one.left is not None]
+
+
+def _tell(gone: Sequence[_Leaving]) -> None:
+    """What came of them is in the log."""
+    for one in gone:
+        if one.left is not None:
+            one.job.answer = _answer(one.left)
+
+
+def _over(attempt: Attempt) -> str:
+    """Why nothing may leave in this attempt any more, or an empty string; asked after every wait."""
     if attempt.elapsed() > attempt.latest:
         return "the attempt was too slow to send in its time"
-    if attempt.stopped():
-        return "it was told to leave off before this could leave"
-    if attempt.now > job.item.delivery.notice.not_after:
-        return "its last moment passed before it could leave"
-    return ""
+    return "it was told to leave off before this could leave" if attempt.stopped() else ""
+
+
+def _put_off(job: Job, why: str, now: datetime) -> Closing:
+    return Closing(job.item.delivery, job.item.channel, MessageStatus.DEFERRED, why, now)
+
+
+def _past(item: Item, now: datetime) -> str:
+    """Why a message may not leave at this moment, or an empty string."""
+    return "its last moment passed before it could leave" if now > item.delivery.notice.not_after else ""
 
 
 async def _hand_over(provider: Channel, message: Message) -> Receipt:
@@ -298,7 +336,7 @@ def _not_yet(one: _Leaving, attempt: Attempt, turn: Turn, provider: Channel) -> 
 
 def _failed(one: _Leaving, attempt: Attempt, error: DeliveryError, provider: str) -> Left:
     """What an error makes of the message: another attempt, unless it can never go."""
-    claim, reason = one.job.claim, str(error)
+    claim, reason = one.claim, str(error)
     if not error.permanent:
         left = _left(one, attempt, MessageStatus.WAITING, reason, provider, wait=error.retry_after)
         return replace(left, doubtful=claim.doubtful or error.doubtful)
@@ -316,7 +354,7 @@ def _failed(one: _Leaving, attempt: Attempt, error: DeliveryError, provider: str
 def _left(
     one: _Leaving, attempt: Attempt, status: MessageStatus, reason: str, provider: str = "", **more: Any
 ) -> Left:
-    item, claim = one.job.item, one.job.claim
+    item, claim = one.job.item, one.claim
     return Left(
         claim,
         item.merchant.id,

@@ -26,8 +26,10 @@ from activities.message_rows import (
     Claim,
     Closing,
     Left,
+    Name,
     Place,
     claim_on,
+    claimed_row,
     closed_columns,
     closed_outcome,
     held_by,
@@ -59,8 +61,8 @@ _LEAVING = (
 )
 """Marks what one attempt holds still of one channel, and tells what that is."""
 
-Departing = Claim | Left
-"""A message that is about to leave, or one of which is known what came of it."""
+Request = Asked | Claim | Left
+"""A message that is to be claimed, one that is to be marked, or one of which is known what came of it."""
 
 
 class MessageLog:
@@ -75,32 +77,36 @@ class MessageLog:
         self._consents = Consents(engine)
         self._new = _inserting(engine.dialect)
         self._left = Bulk(engine.dialect, THEIRS, LEFT_COLUMNS)
-        self._claims: Batch[Asked, Claim] = Batch(engine, self._claim)
-        self._departures: Batch[Departing, bool] = Batch(engine, self._depart)
+        self._requests: Batch[Request, Any] = Batch(engine, self._answer)
         self._closings: Batch[Closing, ChannelOutcome | None] = Batch(engine, self._close)
 
-    async def claim(self, asked: Sequence[Asked]) -> list[Claim]:
+    async def claim(self, asked: Sequence[Asked], left: Sequence[Left] = ()) -> list[Claim]:
         """Take messages for sending, and pay for them in the same transaction.
+
+        In the same one is written what came of others (`left`): an attempt that hands over group after group
+        has never more than one in doubt.
 
         A message that an attempt was handing over when it died is taken over and doubtful; one that an
         attempt only held is not. One that cannot be written is hindered, and hinders no other.
+
+        With what else is asked of the log at the same time it is one transaction: so is all that follows.
         """
-        answers = await self._claims.ask_each(asked)
-        return [_claimed(one, answer) for one, answer in zip(asked, answers, strict=True)]
+        answers = await self._requests.ask_each([*asked, *left])
+        for answer in answers[len(asked) :]:
+            if isinstance(answer, Exception):
+                raise answer
+        return [_claimed(one, answer) for one, answer in zip(asked, answers, strict=False)]
 
     async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
         """Mark held messages as leaving, just before they do: from here on they may have been sent.
 
         Answers whether each may leave: one that was taken over or closed meanwhile may not.
         """
-        return await self._departures.ask_all(claims)
+        return await self._requests.ask_all(claims)
 
     async def leave(self, left: Sequence[Left]) -> None:
-        """Write what came of claimed messages, where their attempt holds them still.
-
-        With those that are marked at the same time it is one transaction.
-        """
-        await self._departures.ask_all(left)
+        """Write what came of claimed messages, where their attempt holds them still."""
+        await self._requests.ask_all(left)
 
     async def close(self, closings: Sequence[Closing]) -> list[ChannelOutcome | None]:
         """Settle messages that are not sent, unless they are settled already; answers what is true of each.
@@ -122,14 +128,27 @@ class MessageLog:
             rows = (await connection.execute(query)).mappings().all()
         return [dict(row) for row in rows]
 
+    async def _answer(self, connection: AsyncConnection, requests: Sequence[Request]) -> list[Any]:
+        """The rows of messages first, and the ledgers after them."""
+        asked = [one for one in requests if isinstance(one, Asked)]
+        left = [one for one in requests if isinstance(one, Left)]
+        marks = [one for one in requests if isinstance(one, Claim)]
+        marked = await self._hand_over(connection, marks) if marks else set()
+        claims = await self._claim(connection, asked) if asked else []
+        back = await self._leave(connection, left) if left else []
+        await _lock_all(connection, asked, claims, back)
+        granted = iter(await _paid(connection, asked, claims))
+        await _give_back(connection, back)
+        return [
+            next(granted) if isinstance(one, Asked) else isinstance(one, Left) or one.name in marked
+            for one in requests
+        ]
+
     async def _claim(self, connection: AsyncConnection, asked: Sequence[Asked]) -> list[Claim]:
         # One message may be asked for twice in one go: by a page that names it twice, or by an attempt that
         # was given up while it waited and the one that follows it.
         first = {one.place: one for one in reversed(asked)}
-        rows = {
-            place: new_row(one.delivery, one.channel, {**held_by(one), "attempts": 1})
-            for place, one in first.items()
-        }
+        rows = {place: claimed_row(one) for place, one in first.items()}
         new = await self._insert_new(connection, rows)
         known = await locked(connection, [place for place in rows if place not in new])
         claims = []
@@ -141,18 +160,9 @@ class MessageLog:
             elif row is not None and claim.outcome is None:
                 await _take_over(connection, one, row, claim)
             claims.append(claim)
-        return await _paid(connection, asked, claims)
+        return claims
 
-    async def _depart(self, connection: AsyncConnection, departing: Sequence[Departing]) -> list[bool]:
-        claims = [one for one in departing if isinstance(one, Claim)]
-        marked = await self._hand_over(connection, claims) if claims else set()
-        if left := [one for one in departing if isinstance(one, Left)]:
-            await self._leave(connection, left)
-        return [not isinstance(one, Claim) or (*one.place, one.token) in marked for one in departing]
-
-    async def _hand_over(
-        self, connection: AsyncConnection, claims: Sequence[Claim]
-    ) -> set[tuple[str, str, str]]:
+    async def _hand_over(self, connection: AsyncConnection, claims: Sequence[Claim]) -> set[Name]:
         keys: dict[tuple[str, str], list[str]] = {}
         for claim in claims:
             keys.setdefault((claim.channel, claim.token), []).append(claim.key)
@@ -163,14 +173,15 @@ class MessageLog:
             held |= {(key, channel, token) for (key,) in marked}
         return held
 
-    async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> None:
+    async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> list[Left]:
+        """Answers those whose cost is given back."""
         ordered = sorted(left, key=lambda one: one.claim.place)
         back = await _held_still(connection, ordered) if any(one.refund for one in ordered) else []
         await self._left.for_each(connection, [{**holder(one.claim), **left_columns(one)} for one in ordered])
-        await _give_back(connection, [one for one in back if one.refund])
         dead = [suppression(one) for one in ordered if one.dead_address]
         if dead:
             await self._consents.suppress(dead, connection)
+        return [one for one in back if one.refund]
 
     async def _close(
         self, connection: AsyncConnection, closings: Sequence[Closing]
@@ -236,6 +247,20 @@ async def _take_over(connection: AsyncConnection, one: Asked, row: Row[Any], cla
     )
 
 
+async def _lock_all(
+    connection: AsyncConnection, asked: Sequence[Asked], claims: Sequence[Claim], back: Sequence[Left]
+) -> None:
+    """The ledgers of several merchants are locked at once, in the one order in which everybody does."""
+    wanting = {
+        one.merchant.id
+        for one, claim in zip(asked, claims, strict=True)
+        if one.want is not None and claim.holds
+    }
+    merchants = wanting | {one.merchant_id for one in back}
+    if len(merchants) > 1:
+        await lock(connection, merchants, (asked[0] if asked else back[0]).now)
+
+
 async def _paid(connection: AsyncConnection, asked: Sequence[Asked], claims: Sequence[Claim]) -> list[Claim]:
     """The claims with what they cost reserved; those that cannot be paid for are refused."""
     paid = list(claims)
@@ -243,8 +268,6 @@ async def _paid(connection: AsyncConnection, asked: Sequence[Asked], claims: Seq
     for number, (one, claim) in enumerate(zip(asked, claims, strict=True)):
         if one.want is not None and claim.holds:
             wanting.setdefault(one.merchant.id, []).append(number)
-    if len(wanting) > 1:
-        await lock(connection, wanting, asked[0].now)
     for merchant_id in sorted(wanting):
         numbers = wanting[merchant_id]
         first = asked[numbers[0]]

@@ -22,6 +22,8 @@ PROVIDER_ID: int = MESSAGES.c.provider_id.type.length
 
 Place = tuple[str, str]
 """A notice key and a channel: one message."""
+Name = tuple[str, str, str]
+"""A message, and the attempt that holds it."""
 
 
 @dataclass(slots=True)
@@ -66,6 +68,10 @@ class Claim:
     @property
     def place(self) -> Place:
         return self.key, self.channel
+
+    @property
+    def name(self) -> Name:
+        return self.key, self.channel, self.token
 
     @property
     def holds(self) -> bool:
@@ -185,6 +191,11 @@ def held_by(asked: Asked) -> dict[str, Any]:
     """What a claim writes into a row."""
     status = MessageStatus.HANDING_OVER if asked.in_hand else MessageStatus.CLAIMED
     return {**asked.said, "status": status, "token": asked.token, "claimed_at": asked.now}
+
+
+def claimed_row(asked: Asked) -> dict[str, Any]:
+    """The whole row of a message that has none yet, and is claimed."""
+    return new_row(asked.delivery, asked.channel, {**held_by(asked), "attempts": 1})
 
 
 def claim_on(asked: Asked, row: Row[Any] | None) -> Claim:

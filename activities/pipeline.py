@@ -15,7 +15,7 @@ from activities.attempt import Answer, Attempt, Item, Later
 from activities.handing_over import HandingOver, Job
 from activities.ledger import Want
 from activities.message_log import MessageLog
-from activities.message_rows import Asked, Claim, Closing
+from activities.message_rows import Asked, Closing
 from activities.rendering import Rendered, Renderer, RenderError
 from activities.standing import Standings
 from activities.templates import Templates
@@ -36,10 +36,8 @@ from policies.gate import (
     before_rendering,
 )
 
-GROUP = 25
-"""So many messages leave at one time, and what came of them is written down at one time."""
-LANES = 2
-"""So many groups of a page are on their way at one time: what a crash leaves in doubt is fifty messages."""
+GROUP = 50
+"""So many messages of a page are claimed and leave at one time: what a crash leaves in doubt."""
 BREATH = 20
 """So many are rendered before others on the event loop have their turn."""
 
@@ -55,9 +53,12 @@ class _Way:
     rendered: Rendered | None = None
     logged: str = ""
     """Its text as the message log keeps it."""
-    claim: Claim | None = None
     answer: Answer | None = None
-    paced: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether it may go: nothing is known of it yet but what it says."""
+        return self.rendered is not None and self.answer is None
 
 
 class Pipeline:
@@ -101,18 +102,16 @@ class Pipeline:
         for way, standing in zip(ways, standings, strict=True):
             way.proposal.standing = standing
         await self._pass_the_gate(ways, attempt)
-        passed = [way for way in ways if way.rendered is not None and way.answer is None]
-        for way in passed:
-            way.paced = self._handing_over.paced(way.item)
-        at_once = len(passed) <= GROUP * LANES
-        await self._claim(passed, attempt, in_hand=at_once)
-        jobs = [(way, job) for way in passed if (job := _job(way, marked=at_once)) is not None]
+        paced: dict[tuple[int, str], bool] = {}
+        jobs = []
+        for way in ways:
+            if way.passed:
+                place = id(way.item.merchant), way.item.channel
+                if place not in paced:
+                    paced[place] = self._handing_over.paced(way.item)
+                jobs.append((way, _job(way, attempt.token, now, paced=paced[place])))
         groups = ([job for _, job in jobs[start : start + GROUP]] for start in range(0, len(jobs), GROUP))
-        # While the provider has the messages of one lane, those of another are marked or written down.
-        lanes = (self._handing_over.send(groups, attempt) for _ in range(LANES))
-        for fault in await asyncio.gather(*lanes, return_exceptions=True):
-            if fault is not None:
-                raise fault
+        await self._handing_over.send(groups, attempt)
         for way, job in jobs:
             way.answer = job.answer
         return [way.answer or Later(way.item.channel, "not reached") for way in ways]
@@ -167,20 +166,21 @@ class Pipeline:
     def _worded(self, item: Item, content: Any, own: Overrides) -> Rendered:
         return self._renderer.render(item.delivery.notice, content, item.merchant, item.channel, own)
 
-    async def _claim(self, ways: Sequence[_Way], attempt: Attempt, *, in_hand: bool) -> None:
-        now = attempt.now
-        asked = [_asked(way, attempt, now, in_hand=in_hand and not way.paced) for way in ways]
-        for way, claim in zip(ways, await self._log.claim(asked), strict=True):
-            way.claim, way.answer = claim, claim.outcome
-            if claim.hindrance:
-                way.answer = Later(way.item.channel, claim.hindrance)
 
-
-def _job(way: _Way, *, marked: bool) -> Job | None:
-    """The message as it is handed over, if it may be."""
-    if way.answer is not None or way.claim is None or way.rendered is None:
-        return None
-    return Job(way.item, way.claim, way.rendered, held=way.paced or not marked, paced=way.paced)
+def _job(way: _Way, token: str, now: datetime, *, paced: bool) -> Job:
+    item, rendered = way.item, way.rendered
+    if rendered is None:
+        raise ValueError("only what is rendered can be sent")
+    said = {
+        "locale": rendered.locale,
+        "subject": rendered.subject,
+        "text": way.logged,
+        "segments": rendered.segments,
+        "policy_version": POLICY_VERSION,
+    }
+    want = _want(way)
+    asked = Asked(item.delivery, item.channel, item.merchant, token, now, said, want, in_hand=not paced)
+    return Job(item, asked, rendered, paced)
 
 
 def _proposal(item: Item, now: datetime) -> Proposal:
@@ -192,20 +192,6 @@ def _closing(way: _Way, decision: Refused | Deferred, now: datetime) -> Closing:
     status = MessageStatus(decision.status) if isinstance(decision, Refused) else MessageStatus.DEFERRED
     item = way.item
     return Closing(item.delivery, item.channel, status, decision.reason, now, decision.rule, POLICY_VERSION)
-
-
-def _asked(way: _Way, attempt: Attempt, now: datetime, *, in_hand: bool) -> Asked:
-    item, rendered = way.item, way.rendered
-    if rendered is None:
-        raise ValueError("only what is rendered can be claimed")
-    said = {
-        "locale": rendered.locale,
-        "subject": rendered.subject,
-        "text": way.logged,
-        "segments": rendered.segments,
-        "policy_version": POLICY_VERSION,
-    }
-    return Asked(item.delivery, item.channel, item.merchant, attempt.token, now, said, _want(way), in_hand)
 
 
 def _want(way: _Way) -> Want | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 
 from activities.formats import Formats, one_line, shipped_locale
@@ -71,17 +72,18 @@ class Shop:
     @classmethod
     def of(cls, merchant: Merchant, branch_id: str) -> "Shop":
         """The branch where it says so itself, else the merchant."""
-        branch = merchant.branch(branch_id)
-        website = merchant.website
-        return cls(
-            name=one_line(merchant.name),
-            branch=one_line(branch.name) if branch else "",
-            phone=(branch.phone if branch else "") or merchant.phone,
-            address=one_line((branch.address if branch else "") or merchant.address),
-            email=merchant.email,
-            # A link of another scheme (`javascript:`) has no place in a mail.
-            website=website if website.startswith(("https://", "http://")) else "",
-        )
+        if (branch := merchant.branch(branch_id)) is None:
+            place = "", merchant.phone, merchant.address
+        else:
+            place = branch.name, branch.phone or merchant.phone, branch.address or merchant.address
+        return _shop(merchant.name, *place, merchant.email, merchant.website)
+
+
+@lru_cache(maxsize=1_000)
+def _shop(name: str, branch: str, phone: str, address: str, email: str, website: str) -> Shop:
+    # A link of another scheme (`javascript:`) has no place in a mail.
+    linked = website if website.startswith(("https://", "http://")) else ""
+    return Shop(one_line(name), one_line(branch), phone, one_line(address), email, linked)
 
 
 def email_values(

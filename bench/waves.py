@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client
 
-from activities.pipeline import GROUP, LANES
+from activities.pipeline import GROUP
 from bench.bursts import burst
 from bench.processes import Server, Side, embedded_server
 from bench.wave_runs import Run, peer, prepared, wave_run
@@ -173,7 +173,7 @@ def _print_aims(found: Found, counts: list[int], options: WaveOptions) -> None:
             if other := found.runs.get((count, side)):
                 _aim(run.per_second / other.per_second, aim, f"{count:,}: times the {side}")
         pages = min(options.in_flight, -(-count // options.page_size))
-        allowed = min(pages * GROUP * LANES, count) / SLOW
+        allowed = min(pages * GROUP, count) / SLOW
         what = f"a provider of {1000 * SLOW:.0f} ms allows {pages} pages"
         _aim(
             found.slow[count].per_second / allowed,

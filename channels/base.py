@@ -20,7 +20,7 @@ class Attachment:
     content_id: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Message:
     """A notice rendered for one channel: all that a provider needs, and nothing it must decide."""
 
@@ -46,7 +46,7 @@ class Message:
     """The label of a button, and the address that it opens."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Receipt:
     """The provider's word that it has taken the message."""
 

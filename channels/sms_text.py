@@ -3,9 +3,8 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 ESCAPE = "\x1b"
 ALPHABET = (
@@ -38,8 +37,7 @@ PLAINER = str.maketrans(
 )
 
 
-@dataclass(frozen=True)
-class Segments:
+class Segments(NamedTuple):
     """What a text comes to: `units` are septets (GSM-7) or UTF-16 code units (UCS-2)."""
 
     encoding: Literal["GSM-7", "UCS-2"]

@@ -9,7 +9,10 @@ _RUN = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*$")
 _IN_A_LINK = re.compile(r"[A-Za-z0-9-]\.[A-Za-z]{2,}(?::[0-9]+)?[/?#]")
 _AFTER = ".,;:!?)]'*"
 LAST_CHARACTER = 0x10FFFF
-_DOT_WITHIN = re.compile(r"[\w-]\.\w")
+DOTS = ".。\u2024-\u2026\u2488-\u249b\u33c2\u33c7\u33d8\ufe12\ufe19\ufe30\ufe52\uff0e\uff61\U0001f100"
+"""Every character that is read as a dot, or as something with a dot in it."""
+_DOT_IN_A_HOST = re.compile(rf"[{DOTS}](?![\s\u3001-\u303f\u3041-\u30ff\u3400-\u9fff]|\Z)")
+"""A dot before a space or a Chinese or Japanese letter is in no host of plain letters."""
 
 
 def shortened_link(text: str, shorteners: tuple[str, ...], own: tuple[str, ...]) -> str | None:
@@ -18,9 +21,9 @@ def shortened_link(text: str, shorteners: tuple[str, ...], own: tuple[str, ...])
     With or without https://, in any case and width. Not a link: an email address, a host in the path of
     another link. Hosts in `own`, and below them, are let through.
     """
-    seen = text if text.isascii() else _as_read(text)
-    if _DOT_WITHIN.search(seen) is None and _all_dotted(shorteners):  # nearly always
+    if _DOT_IN_A_HOST.search(text) is None and _all_plain(shorteners):  # nearly always
         return None
+    seen = text if text.isascii() else _as_read(text)
     lowered = seen.lower()
     if not any(host in lowered for host in shorteners):
         return None
@@ -59,8 +62,8 @@ def _unseen() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=200)
-def _all_dotted(hosts: tuple[str, ...]) -> bool:
-    return all("." in host for host in hosts)
+def _all_plain(hosts: tuple[str, ...]) -> bool:
+    return all("." in host and host.isascii() for host in hosts)
 
 
 @lru_cache(maxsize=200)

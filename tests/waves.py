@@ -14,7 +14,7 @@ from temporalio.client import WorkflowHandle
 from activities.audience import Chosen
 from activities.database import writing
 from activities.members import MEMBERS, read_members
-from activities.pipeline import GROUP, LANES
+from activities.pipeline import GROUP
 from channels.base import Abilities, Message, Receipt
 from models.ids import task_schedule_id
 from models.member import Member
@@ -30,7 +30,7 @@ from workflows.wave import WaveWorkflow, labels_of
 EVERYBODY = "everybody"
 AWAKE = replace(MERCHANT, gate=GatePolicy(quiet_hours=QuietHours(time(0), time(0))))
 """Its members may be written to at any hour."""
-HAND = GROUP * LANES
+HAND = GROUP
 """So many messages of a page are in hand at one time."""
 NOON_IN_TAIPEI = datetime(2026, 3, 10, 4, tzinfo=UTC)
 

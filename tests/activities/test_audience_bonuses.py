@@ -27,7 +27,7 @@ from activities.handing_over import HandingOver
 from activities.members import Members
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
-from activities.message_rows import Asked, Claim
+from activities.message_rows import Asked, Claim, Left
 from activities.pipeline import Pipeline
 from activities.rates import Rates
 from activities.rendering import Renderer
@@ -235,7 +235,7 @@ class Death(BaseException):
 class Dying(MessageLog):
     """The message log of a worker that comes no further than to its door."""
 
-    async def claim(self, asked: Sequence[Asked]) -> list[Claim]:  # noqa: ARG002
+    async def claim(self, asked: Sequence[Asked], left: Sequence[Left] = ()) -> list[Claim]:  # noqa: ARG002
         raise Death
 
 

@@ -22,7 +22,7 @@ from activities.ledger_accounts import balance, topup
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from activities.message_rows import Asked, Claim, Closing, Left
-from activities.pipeline import GROUP, LANES, Pipeline
+from activities.pipeline import GROUP, Pipeline
 from activities.rates import Rates
 from activities.rendering import Rendered, Renderer
 from activities.standing import Standings
@@ -117,57 +117,46 @@ async def test_a_page_is_marked_and_settled_in_a_transaction_each(engine: AsyncE
     assert len(commits) == 2
 
 
-async def test_of_a_page_only_two_groups_are_in_doubt_at_any_moment(engine: AsyncEngine) -> None:
-    """A crash leaves in doubt what is marked and not written down yet: fifty messages, whatever the page."""
-    in_doubt, most = set[str](), 0
-
-    class Watched(MessageLog):
-        async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
-            nonlocal most
-            held = await super().hand_over(claims)
-            in_doubt.update(claim.key for claim in claims)
-            most = max(most, len(in_doubt))
-            return held
-
-        async def leave(self, left: Sequence[Left]) -> None:
-            await super().leave(left)
-            in_doubt.difference_update(one.claim.key for one in left)
+async def test_of_a_page_only_one_group_is_in_doubt_at_any_moment(engine: AsyncEngine) -> None:
+    """A crash leaves in doubt what is claimed and not written down yet: fifty messages, whatever the page."""
+    most = 0
 
     async def answer(message: Message) -> Receipt:
+        nonlocal most
+        rows = await rows_of(engine)
+        in_doubt = {key for key, row in rows.items() if row["status"] == "handing_over"}
         assert message.key in in_doubt
-        await asyncio.sleep(0.002)
+        most = max(most, len(in_doubt))
         return await taken(message)
 
-    log, provider = Watched(engine), Fake(answer)
+    log, provider = MessageLog(engine), Fake(answer)
     sending = Pipeline(log, Standings(engine), Renderer(), handing_over(log, engine, provider))
-    page = [free(number) for number in range(5 * GROUP + 1)]
+    page = [free(number) for number in range(2 * GROUP + 1)]
     answers = await sending.send(page, Clock().attempt())
     assert {_status(one[-1]) for one in answers} == {"sent"}
-    assert (most, in_doubt) == (GROUP * LANES, set())
+    assert most == GROUP
+    assert {row["status"] for row in (await rows_of(engine)).values()} == {"sent"}
     assert len(provider.given) == len(page)
 
 
-async def test_a_group_that_cannot_be_marked_leaves_no_other_in_doubt(engine: AsyncEngine) -> None:
+async def test_a_group_that_cannot_be_claimed_leaves_no_other_in_doubt(engine: AsyncEngine) -> None:
     """The attempt ends only when what it has handed over is written down."""
 
     class Failing(MessageLog):
-        async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
-            if claims[0].key == page[0].delivery.notice.key:
+        async def claim(self, asked: Sequence[Asked], left: Sequence[Left] = ()) -> list[Claim]:
+            if asked[0].place[0] == page[GROUP].delivery.notice.key:
                 raise OperationalError("UPDATE", {}, Exception("the database is away"))
-            return await super().hand_over(claims)
+            return await super().claim(asked, left)
 
-    async def answer(message: Message) -> Receipt:
-        await asyncio.sleep(0.01)
-        return await taken(message)
-
-    log, provider = Failing(engine), Fake(answer)
+    log, provider = Failing(engine), Fake()
     sending = Pipeline(log, Standings(engine), Renderer(), handing_over(log, engine, provider))
-    page = [free(number) for number in range(4 * GROUP)]
+    page = [free(number) for number in range(3 * GROUP)]
     with pytest.raises(OperationalError):
         await sending.send(page, Clock().attempt())
     rows = await rows_of(engine)
-    assert {key for key, row in rows.items() if row["status"] == "sent"} == set(provider.given)
-    assert {row["status"] for row in rows.values()} == {"sent", "claimed"}
+    assert rows.keys() == set(provider.given)
+    assert {row["status"] for row in rows.values()} == {"sent"}
+    assert len(rows) == GROUP
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -248,58 +237,87 @@ async def test_of_two_attempts_that_claim_in_one_go_only_one_holds_the_message(e
 
 async def test_what_was_taken_over_meanwhile_does_not_leave(engine: AsyncEngine) -> None:
     """An attempt that only held a message looks once more whether it is its own."""
-    log, provider, one = MessageLog(engine), Fake(), free(0)
-    (old,) = await log.claim([asked(one, "old", in_hand=False)])
-    (new,) = await log.claim([asked(one, "new", in_hand=False)])
-    assert not new.doubtful
-    sending = handing_over(log, engine, provider)
-    (answer,) = await handed_over(sending, [Job(one, old, TEXT, held=True)], Clock().attempt("old"))
+    provider, one = Fake(), free(0)
+    next_one = asked(one, "new", in_hand=False)
+
+    class Overtaken(MessageLog):
+        async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
+            (new,) = await MessageLog(engine).claim([next_one])
+            assert not new.doubtful
+            return await super().hand_over(claims)
+
+    old = Job(one, asked(one, "old", in_hand=False), TEXT)
+    (answer,) = await handed_over(
+        handing_over(Overtaken(engine), engine, provider), [old], Clock().attempt("old")
+    )
     assert isinstance(answer, Later)
     assert provider.given == []
-    (answer,) = await handed_over(sending, [Job(one, new, TEXT, held=True)], Clock().attempt("new"))
+    new = Job(one, next_one, TEXT)
+    (answer,) = await handed_over(
+        handing_over(MessageLog(engine), engine, provider), [new], Clock().attempt("new")
+    )
     assert isinstance(answer, ChannelOutcome)
     assert provider.given == [one.delivery.notice.key]
 
 
 async def test_a_message_that_was_closed_meanwhile_does_not_leave(engine: AsyncEngine) -> None:
     """What the history calls lapsed is not sent after all."""
-    log, provider, one = MessageLog(engine), Fake(), free(0)
-    (claim,) = await log.claim([asked(one, in_hand=False)])
-    async with writing(engine) as connection:
-        await connection.exec_driver_sql("UPDATE messages SET status = 'lapsed'")
-    sending = handing_over(log, engine, provider)
-    (answer,) = await handed_over(sending, [Job(one, claim, TEXT, held=True)], Clock().attempt())
+    provider, one = Fake(), free(0)
+
+    class Closed(MessageLog):
+        async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
+            async with writing(engine) as connection:
+                await connection.exec_driver_sql("UPDATE messages SET status = 'lapsed'")
+            return await super().hand_over(claims)
+
+    job = Job(one, asked(one, in_hand=False), TEXT)
+    (answer,) = await handed_over(handing_over(Closed(engine), engine, provider), [job], Clock().attempt())
     assert isinstance(answer, Later)
     assert provider.given == []
 
 
-async def test_what_waited_too_long_for_its_mark_does_not_leave(engine: AsyncEngine) -> None:
+@pytest.mark.parametrize("in_hand", [True, False], ids=["claim", "mark"])
+async def test_what_waited_too_long_for_the_database_does_not_leave(
+    engine: AsyncEngine, in_hand: bool
+) -> None:
     """The next attempt may be at work by the time that the database has answered."""
     clock, provider, one = Clock(), Fake(), free(0)
 
     class Slow(MessageLog):
+        async def claim(self, asked: Sequence[Asked], left: Sequence[Left] = ()) -> list[Claim]:
+            claims = await super().claim(asked, left)
+            clock.elapsed += LATEST + timedelta(seconds=1) if in_hand else timedelta(0)
+            return claims
+
         async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
             held = await super().hand_over(claims)
-            clock.elapsed = LATEST + timedelta(seconds=1)
+            clock.elapsed += LATEST + timedelta(seconds=1)
             return held
 
-    log = Slow(engine)
-    (claim,) = await log.claim([asked(one, in_hand=False)])
-    sending = handing_over(log, engine, provider)
-    (answer,) = await handed_over(sending, [Job(one, claim, TEXT, held=True)], clock.attempt())
+    sending = handing_over(Slow(engine), engine, provider)
+    (answer,) = await handed_over(sending, [Job(one, asked(one, in_hand=in_hand), TEXT)], clock.attempt())
     assert isinstance(answer, Later)
     assert provider.given == []
     (row,) = (await rows_of(engine)).values()
     assert (row["status"], row["doubtful"]) == ("waiting", False)
 
 
+async def test_an_attempt_whose_time_is_over_claims_nothing_more(engine: AsyncEngine) -> None:
+    """What it does not send it leaves to the next one, untouched."""
+    provider, page = Fake(), [free(number) for number in range(3)]
+    sending = handing_over(MessageLog(engine), engine, provider)
+    jobs = [Job(one, asked(one), TEXT) for one in page]
+    answers = await handed_over(sending, jobs, Clock(LATEST + timedelta(seconds=1)).attempt())
+    assert all(isinstance(answer, Later) for answer in answers)
+    assert (provider.given, await rows_of(engine)) == ([], {})
+
+
 async def test_a_message_whose_last_moment_passes_on_the_way_does_not_leave(engine: AsyncEngine) -> None:
     """Late by seconds is late."""
     provider, one = Fake(), free(0)
     log = MessageLog(engine)
-    (claim,) = await log.claim([asked(one)])
     late = Clock(timedelta(seconds=2)).attempt(started=one.delivery.notice.not_after - timedelta(seconds=1))
-    (answer,) = await handed_over(handing_over(log, engine, provider), [Job(one, claim, TEXT)], late)
+    (answer,) = await handed_over(handing_over(log, engine, provider), [Job(one, asked(one), TEXT)], late)
     assert isinstance(answer, Later)
     assert provider.given == []
 
@@ -390,10 +408,8 @@ async def test_the_answers_are_written_down_when_the_database_is_back(
             await super().leave(left)
 
     log, provider, one = Shaky(engine), Fake(), free(0)
-    claims = await log.claim([asked(one)])
-    (answer,) = await handed_over(
-        handing_over(log, engine, provider), [Job(one, claims[0], TEXT)], Clock().attempt()
-    )
+    job = Job(one, asked(one), TEXT)
+    (answer,) = await handed_over(handing_over(log, engine, provider), [job], Clock().attempt())
     assert isinstance(answer, ChannelOutcome)
     (row,) = (await rows_of(engine)).values()
     assert (row["status"], row["doubtful"]) == ("sent", False)

@@ -18,7 +18,7 @@ from math import ceil
 from types import TracebackType
 from typing import Any, Self
 
-from activities.pipeline import GROUP, LANES
+from activities.pipeline import GROUP
 from tests.faults.campaign_items import key_of
 from tests.faults.campaign_worker import GAVE_UP, PATIENCE, Order, Point
 from tests.processes import ROOT
@@ -282,11 +282,11 @@ class Campaign:
     def _death(self, unit: tuple[int, ...]) -> Death | None:
         if self.toll.deaths.total() >= self.plan.kills:
             return None
-        if len(unit) > GROUP * LANES and unit not in self._begun:
-            # Only a page that is as long as that still is marked group by group: die in the midst of it.
+        if len(unit) > GROUP and unit not in self._begun:
+            # Only a page that is as long as that still is claimed group by group: die in the midst of it.
             self._begun.add(unit)
-            point = (Point.TAKEN, Point.MARKED, Point.TOLD)[len(self._begun) % 3]
-            passes = ceil(len(unit) / GROUP) if point is Point.MARKED else len(unit)
+            point = (Point.TAKEN, Point.CLAIMED, Point.TOLD)[len(self._begun) % 3]
+            passes = ceil(len(unit) / GROUP) if point is Point.CLAIMED else len(unit)
             return Death(point, self._chance.randrange(passes))
         if self._chance.random() > DEADLY:
             return None

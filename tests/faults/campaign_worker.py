@@ -39,10 +39,9 @@ GAVE_UP = b"gave up"
 
 
 class Point(StrEnum):
-    """Where a worker is killed: by itself at the first four, by the provider or the clock at the others."""
+    """Where a worker is killed: by itself at the first three, by the provider or the clock at the others."""
 
     CLAIMED = "after the claim"
-    MARKED = "after the mark"
     ANSWERED = "before settling"
     SETTLED = "after settling"
     ASKED = "provider asked"
@@ -69,15 +68,10 @@ class MortalLog(MessageLog):
 
     order = Order((), "")
 
-    async def claim(self, asked: Sequence[Asked]) -> list[Claim]:
-        claims = await super().claim(asked)
+    async def claim(self, asked: Sequence[Asked], left: Sequence[Left] = ()) -> list[Claim]:
+        claims = await super().claim(asked, left)
         self._reach(Point.CLAIMED)
         return claims
-
-    async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
-        marked = await super().hand_over(claims)
-        self._reach(Point.MARKED)
-        return marked
 
     async def leave(self, left: Sequence[Left]) -> None:
         self._reach(Point.ANSWERED)

@@ -15,7 +15,7 @@ from activities.database import reading, writing
 from activities.ledger_accounts import balance, topup
 from activities.ledger_books import QUOTAS
 from activities.message_log import MessageLog
-from activities.pipeline import GROUP, LANES
+from activities.pipeline import GROUP
 from models.credits import Pool
 from tests.faults.campaign import Campaign, Nursery, Plan, Provider, Toll
 from tests.faults.campaign_items import NOON, SHOP
@@ -107,6 +107,6 @@ async def test_without_them_what_arrives_twice_was_in_flight_and_is_marked(
     in_doubt = {fate.key for fate in result.fates if fate.doubtful}
     dark, toll = result.provider.dark, result.toll
     assert in_doubt <= toll.exposed | dark
-    assert len(in_doubt - dark) <= toll.deaths.total() * GROUP * LANES
+    assert len(in_doubt - dark) <= toll.deaths.total() * GROUP
     singles = {key for key in in_doubt - dark if result.plan.single(key)}
     assert len(singles) <= toll.of_singles

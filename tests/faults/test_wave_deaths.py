@@ -39,7 +39,6 @@ class DeadlyProvider:
     blows: dict[int, Blow]
     died: Callable[[], None] = lambda: None
     taken: Counter[int] = field(default_factory=Counter)
-    asked: Counter[int] = field(default_factory=Counter)
     dead: set[int] = field(default_factory=set)
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,9 +52,8 @@ class DeadlyProvider:
     def _take(self, told: dict[str, str]) -> bool:
         number, worker = int(told["key"].rpartition("/m")[2]), int(told["worker"])
         page = number // PAGE
-        self.asked[page] += 1
         blow = self.blows.get(page)
-        strikes = blow is not None and self.asked[page] > blow.message and worker not in self.dead
+        strikes = blow is not None and number % PAGE == blow.message and worker not in self.dead
         if blow is None or not strikes or blow.taken:
             self.taken[number] += 1
         if strikes:
