@@ -2,15 +2,29 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 TASK_QUEUE = "carillon"
+PART = "CARILLON_PART"
+"""Which part of a worker's work a process does; set by the worker itself for the processes that it starts."""
+
+
+class Part(StrEnum):
+    """What a worker process does."""
+
+    EVERYTHING = "everything"
+    DECIDING = "deciding"
+    """The workflows."""
+    SENDING = "sending"
+    """The activities: all that touches the world."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """`environment` also holds the credentials of the channels, so it is never shown.
 
+    `senders`: 0 where one process does everything, else so many that send, beside one that decides.
     `upkeep`: whether the worker sees to it that there is a schedule for what is done every minute.
 
     The connection to Temporal is read by `temporalio.envconfig` (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, ...).
@@ -24,6 +38,8 @@ class Settings:
     cached_workflows: int = 10_000
     log_level: str = "INFO"
     upkeep: bool = True
+    senders: int = 0
+    part: Part = Part.EVERYTHING
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -42,16 +58,19 @@ def settings_from(environment: Mapping[str, str], data_dir: Path = Path("var")) 
         cached_workflows=_number(environment, "CARILLON_CACHED_WORKFLOWS", 10_000),
         log_level=environment.get("CARILLON_LOG_LEVEL", "INFO").upper(),
         upkeep=_switch(environment, "CARILLON_UPKEEP", default=True),
+        senders=_number(environment, "CARILLON_SENDERS", 0, least=0),
+        part=Part(environment.get(PART) or Part.EVERYTHING),
         environment=environment,
     )
 
 
-def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+def _number(environment: Mapping[str, str], name: str, default: int, *, least: int = 1) -> int:
     text = environment.get(name, "")
     if not text:
         return default
-    if not text.isdecimal() or int(text) < 1:
-        raise SettingsError(f"{name}={text!r} is no positive whole number: use one such as {default}")
+    if not text.isdecimal() or int(text) < least:
+        such = f"a whole number of {least} or more, such as {max(default, 1)}"
+        raise SettingsError(f"{name}={text!r} cannot be used: give {such}")
     return int(text)
 
 

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -49,7 +50,8 @@ from channels.base import Channel, DeliveryState, OnReceipt
 from channels.registry import Channels
 from channels.smpp import SmppChannel
 from client import connect, ensure_upkeep
-from settings import Settings, settings_from
+from crew import work_together
+from settings import Part, Settings, settings_from
 from workflows.booking import BookingWorkflow
 from workflows.coupon import CouponWorkflow
 from workflows.member import MemberWorkflow
@@ -89,22 +91,27 @@ async def running_worker(
 
     `write` is where the console provider shows its messages.
 
+    It does what `settings.part` says.
+
     Our workflow files import deterministic code only and a test holds them to it, so they run unsandboxed:
     half the memory and a third of the time for each workflow. Tests run them in the sandbox all the same.
     """
     async with AsyncExitStack() as stack:
-        engine = open_database(settings.database_url)
-        stack.push_async_callback(engine.dispose)
-        channels = Channels.from_environment(
-            settings.environment, extra=extra_channels, write=write, on_receipt=taking(lambda: receipts)
-        )
-        stack.push_async_callback(channels.close)
-        receipts = Receipts(engine, channels)
+        activities: list[Callable[..., Any]] = []
+        if settings.part is not Part.DECIDING:
+            engine = open_database(settings.database_url)
+            stack.push_async_callback(engine.dispose)
+            channels = Channels.from_environment(
+                settings.environment, extra=extra_channels, write=write, on_receipt=taking(lambda: receipts)
+            )
+            stack.push_async_callback(channels.close)
+            receipts = Receipts(engine, channels)
+            activities = _activities(engine, channels, receipts)
         worker = Worker(
             _with_shared_readers(client),
             task_queue=settings.task_queue,
-            workflows=WORKFLOWS,
-            activities=_activities(engine, channels, receipts),
+            workflows=[] if settings.part is Part.SENDING else WORKFLOWS,
+            activities=activities,
             workflow_runner=runner or UnsandboxedWorkflowRunner(),
             max_concurrent_activities=settings.concurrent_activities,
             max_concurrent_workflow_tasks=settings.concurrent_workflow_tasks,
@@ -115,7 +122,7 @@ async def running_worker(
             deployment_config=_deployment(settings.build_id),
         )
         await stack.enter_async_context(worker)
-        if settings.upkeep:
+        if settings.upkeep and settings.part is not Part.SENDING:
             await _upkeep(client, settings.task_queue)
         yield worker
 
@@ -213,19 +220,26 @@ def _deployment(build_id: str) -> WorkerDeploymentConfig | None:
     )
 
 
-async def main() -> None:
-    """Work until told to stop."""
+async def main() -> int:
+    """Work until told to stop; answers an exit status."""
     settings = settings_from(os.environ, Path(os.environ.get("CARILLON_DATA_DIR", "var")))
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    await migrate(settings.database_url)
+    if settings.part is Part.EVERYTHING:
+        await migrate(settings.database_url)
+        if settings.senders:
+            return await work_together(settings.senders)
     stopped = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    if settings.part is not Part.EVERYTHING:
+        # Nothing is ever said on it: it ends when the process at its other end has died.
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stopped.set)
     collect_seldom()
     async with running_worker(await connect(), settings):
-        logging.getLogger("carillon").info("working on task queue %s", settings.task_queue)
+        logging.getLogger("carillon").info("%s on task queue %s", settings.part, settings.task_queue)
         await stopped.wait()
+    return 0
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    sys.exit(asyncio.run(main()))

@@ -7,18 +7,20 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     CursorResult,
     Dialect,
     Executable,
     FromClause,
+    Select,
     String,
     Table,
     any_,
     bindparam,
     func,
-    literal,
     select,
+    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,14 +46,18 @@ class Bulk:
         self._order = [(name, compiled.binds[name].value) for name in order]
         self._process = {name: _process(compiled.binds[name].type, dialect) for name in order}
 
-    async def for_each(self, connection: AsyncConnection, rows: Rows) -> None:
+    async def for_each(self, connection: AsyncConnection, rows: Rows) -> CursorResult[Any]:
         """Once for each row."""
         columns = self._columns(rows)
-        await connection.exec_driver_sql(self._text, list(zip(*columns, strict=True)))
+        return await connection.exec_driver_sql(self._text, list(zip(*columns, strict=True)))
 
     async def for_all(self, connection: AsyncConnection, rows: Rows) -> CursorResult[Any]:
         """Once, for a statement that takes its rows from `table_of`."""
-        return await connection.exec_driver_sql(self._text, tuple(map(list, self._columns(rows))))
+        values = [
+            list(column) if name in self._given else value
+            for (name, value), column in zip(self._order, self._columns(rows), strict=True)
+        ]
+        return await connection.exec_driver_sql(self._text, tuple(values))
 
     def _columns(self, rows: Rows) -> list[Iterable[Any]]:
         given = dict(zip(self._given, zip(*map(self._row, rows), strict=True), strict=True))
@@ -67,12 +73,47 @@ def table_of(table: Table, names: Sequence[str]) -> FromClause:
     return func.unnest(*arrays).table_valued(*names).render_derived(name="given")
 
 
+class Lookup:
+    """A query for the rows whose columns hold one of some keys, by the names that they are given under.
+
+    It is put together once for each kind of database: SQLAlchemy takes longer for that than for asking.
+    """
+
+    def __init__(self, query: Select[Any], **columns: ColumnElement[str]) -> None:
+        self._query = query
+        self._columns = columns
+        self._built: dict[str, Select[Any]] = {}
+
+    async def rows(
+        self, connection: AsyncConnection, keys: Mapping[str, Collection[str]], **values: Any
+    ) -> Sequence[Any]:
+        """All of them; none where there are no keys. `values` are what else the query asks for."""
+        if not all(keys.values()):
+            return []
+        dialect = connection.dialect
+        if (query := self._built.get(dialect.name)) is None:
+            query = self._built[dialect.name] = self._query.where(
+                *(_among(dialect, column, bindparam(name)) for name, column in self._columns.items())
+            )
+        given = {name: _as_one(dialect, some) for name, some in keys.items()}
+        return await all_rows(connection, query, {**values, **given})
+
+
 def among(dialect: Dialect, column: ColumnElement[str], keys: Collection[str]) -> ColumnElement[bool]:
     """Whether a column holds one of these: they travel as one value, whose length is no matter."""
+    return _among(dialect, column, bindparam(None, _as_one(dialect, keys)))
+
+
+def _among(dialect: Dialect, column: ColumnElement[str], keys: BindParameter[Any]) -> ColumnElement[bool]:
     if dialect.name == "postgresql":
-        return column == any_(bindparam(None, list(keys), type_=ARRAY(String)))
-    given = func.json_each(literal(dumps(list(keys), ensure_ascii=False))).table_valued("value")
+        return column == any_(type_coerce(keys, ARRAY(String)))
+    given = func.json_each(type_coerce(keys, String)).table_valued("value")
     return column.in_(select(given.c.value))
+
+
+def _as_one(dialect: Dialect, keys: Collection[str]) -> Any:
+    ordered = sorted(keys)
+    return ordered if dialect.name == "postgresql" else dumps(ordered, ensure_ascii=False)
 
 
 async def all_rows(connection: AsyncConnection, query: Executable, values: Any = None) -> Sequence[Any]:

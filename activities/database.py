@@ -100,8 +100,10 @@ class _File:
         with self.engine.connect() as connection:
             if not writes:
                 connection.execution_options(reads_only=True)
-            with connection.begin():
-                return _finished(work(cast(AsyncConnection, _AtOnce(connection))))
+            answer = _finished(work(cast(AsyncConnection, _AtOnce(connection))))
+            # It began with the first statement: what is worked out before that keeps nobody waiting.
+            connection.commit()
+            return answer
 
 
 _FILES: WeakKeyDictionary[AsyncEngine, _File] = WeakKeyDictionary()

@@ -29,6 +29,8 @@ TURN = timedelta(seconds=20)
 """So long a message waits for its turn at a provider that sets a pace; then it comes again."""
 PAUSE = timedelta(seconds=0.5)
 
+OVERTAKEN = "another attempt has taken it over"
+
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +38,7 @@ _log = logging.getLogger(__name__)
 class Job:
     """A message that is ready to leave. `paced`: its turn is the provider's to give.
 
-    `answer`: what came of it, once that is in the log.
+    `answer`: what came of it, once that is in the log. `overtaken`: another attempt is at work.
     """
 
     item: Item
@@ -44,6 +46,7 @@ class Job:
     rendered: Rendered
     paced: bool = False
     answer: ChannelOutcome | Later | None = None
+    overtaken: bool = False
 
 
 @dataclass(slots=True)
@@ -86,6 +89,9 @@ class HandingOver:
         gone: list[_Leaving] = []
         for jobs in groups:
             leaving = await self._claimed(jobs, gone, attempt)
+            if any(job.overtaken for job in jobs):
+                _give_up(groups)
+                return
             going = [one for one in leaving if one.left is None]
             came = await asyncio.gather(*(self._one(one, attempt) for one in going), return_exceptions=True)
             gone = leaving
@@ -109,7 +115,10 @@ class HandingOver:
         leaving = []
         claims = await self._next(gone, [job.asked for job in jobs], attempt)
         for job, claim in zip(jobs, claims, strict=True):
-            if claim.holds:
+            job.overtaken = claim.overtaken
+            if claim.overtaken:
+                job.answer = Later(job.item.channel, OVERTAKEN)
+            elif claim.holds:
                 leaving.append(_Leaving(job, claim, held=not job.asked.in_hand, doubtful=claim.doubtful))
             else:
                 job.answer = claim.outcome or Later(job.item.channel, claim.hindrance)
@@ -172,7 +181,7 @@ class HandingOver:
         for one, ours in zip(held, await self._log.hand_over([one.claim for one in held]), strict=True):
             one.held = False
             if not ours:
-                one.left = _left(one, attempt, MessageStatus.WAITING, "another attempt has taken it over")
+                one.left = _left(one, attempt, MessageStatus.WAITING, OVERTAKEN)
 
     async def _one(self, one: _Leaving, attempt: Attempt) -> None:
         """What becomes of one message. Never raises but for what nobody foresaw.
@@ -217,6 +226,13 @@ class HandingOver:
         if key not in self._limits:
             self._limits[key] = limit_of(provider, self._channels.credentials, merchant.id)
         return self._limits[key]
+
+
+def _give_up(groups: Iterable[Sequence[Job]]) -> None:
+    """Leave the rest to the attempt that is at work."""
+    for jobs in groups:
+        for job in jobs:
+            job.answer = Later(job.item.channel, OVERTAKEN)
 
 
 def _lefts(gone: Sequence[_Leaving]) -> list[Left]:

@@ -1,6 +1,6 @@
 """The claim: who may send a message, and what came of it. One row per notice and channel, ever."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +16,15 @@ from activities.database import reading
 from activities.ledger import Short, lock, refund, reserve
 from activities.message_rows import (
     HELD,
+    HOLDER,
     HOLDING,
+    IS_HELD,
     LEFT_COLUMNS,
     MESSAGES,
     NEW_COLUMNS,
     ON_THE_WAY,
     THEIRS,
+    THERE,
     Asked,
     Claim,
     Closing,
@@ -37,6 +40,7 @@ from activities.message_rows import (
     holds_still,
     left_columns,
     locked,
+    named,
     new_row,
     outcome_of,
     suppression,
@@ -76,7 +80,7 @@ class MessageLog:
         self._engine = engine
         self._consents = Consents(engine)
         self._new = _inserting(engine.dialect)
-        self._left = Bulk(engine.dialect, THEIRS, LEFT_COLUMNS)
+        self._left = _leaving(engine.dialect)
         self._requests: Batch[Request, Any] = Batch(engine, self._answer)
         self._closings: Batch[Closing, ChannelOutcome | None] = Batch(engine, self._close)
 
@@ -134,8 +138,8 @@ class MessageLog:
         left = [one for one in requests if isinstance(one, Left)]
         marks = [one for one in requests if isinstance(one, Claim)]
         marked = await self._hand_over(connection, marks) if marks else set()
-        claims = await self._claim(connection, asked) if asked else []
-        back = await self._leave(connection, left) if left else []
+        overtaken, back = await self._leave(connection, left) if left else (set(), [])
+        claims = await self._claim(connection, asked, overtaken) if asked else []
         await _lock_all(connection, asked, claims, back)
         granted = iter(await _paid(connection, asked, claims))
         await _give_back(connection, back)
@@ -144,7 +148,18 @@ class MessageLog:
             for one in requests
         ]
 
-    async def _claim(self, connection: AsyncConnection, asked: Sequence[Asked]) -> list[Claim]:
+    async def _claim(
+        self, connection: AsyncConnection, asked: Sequence[Asked], overtaken: Set[str]
+    ) -> list[Claim]:
+        if overtaken:
+            may = [one for one in asked if one.token not in overtaken]
+            going = iter(await self._claim(connection, may, set()))
+            return [
+                Claim(*one.place, one.token, overtaken=True) if one.token in overtaken else next(going)
+                for one in asked
+            ]
+        if not asked:
+            return []
         # One message may be asked for twice in one go: by a page that names it twice, or by an attempt that
         # was given up while it waited and the one that follows it.
         first = {one.place: one for one in reversed(asked)}
@@ -173,15 +188,21 @@ class MessageLog:
             held |= {(key, channel, token) for (key,) in marked}
         return held
 
-    async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> list[Left]:
-        """Answers those whose cost is given back."""
+    async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> tuple[set[str], list[Left]]:
+        """Answers the attempts that others have overtaken, and the messages whose cost is given back."""
         ordered = sorted(left, key=lambda one: one.claim.place)
         back = await _held_still(connection, ordered) if any(one.refund for one in ordered) else []
-        await self._left.for_each(connection, [{**holder(one.claim), **left_columns(one)} for one in ordered])
+        if connection.dialect.name == "postgresql":
+            rows = [{**named(one.claim), **left_columns(one)} for one in ordered]
+            written = await self._left.for_all(connection, rows)
+        else:
+            rows = [{**holder(one.claim), **left_columns(one)} for one in ordered]
+            written = await self._left.for_each(connection, rows)
+        overtaken = set() if written.rowcount == len(rows) else await _overtaken(connection, ordered)
         dead = [suppression(one) for one in ordered if one.dead_address]
         if dead:
             await self._consents.suppress(dead, connection)
-        return [one for one in back if one.refund]
+        return overtaken, [one for one in back if one.refund]
 
     async def _close(
         self, connection: AsyncConnection, closings: Sequence[Closing]
@@ -208,7 +229,7 @@ class MessageLog:
             written = await self._new.for_all(connection, [rows[place] for place in sorted(rows)])
             return {(row.notice_key, row.channel) for row in written}
         # SQLite has one writer: what is not there now, nobody else can write before this is committed.
-        there = await locked(connection, list(rows), MESSAGES.c.notice_key, MESSAGES.c.channel)
+        there = await locked(connection, rows.keys(), THERE)
         new = sorted(rows.keys() - there.keys())
         if new:
             await self._new.for_each(connection, [rows[place] for place in new])
@@ -223,6 +244,21 @@ def _inserting(dialect: Dialect) -> Bulk:
     return Bulk(dialect, new.returning(MESSAGES.c.notice_key, MESSAGES.c.channel))
 
 
+def _leaving(dialect: Dialect) -> Bulk:
+    if dialect.name != "postgresql":
+        return Bulk(dialect, THEIRS, LEFT_COLUMNS)
+    given = table_of(MESSAGES, (*HOLDER, *LEFT_COLUMNS))
+    theirs = update(MESSAGES).where(*(MESSAGES.c[name] == given.c[name] for name in HOLDER), IS_HELD)
+    return Bulk(dialect, theirs.values({name: given.c[name] for name in LEFT_COLUMNS}))
+
+
+async def _overtaken(connection: AsyncConnection, left: Sequence[Left]) -> set[str]:
+    """The attempts of which others hold a message, or have closed one: they may not go on."""
+    rows = await locked(connection, [one.claim.place for one in left], HOLDING)
+    written = {(*place, row.token, row.status) for place, row in rows.items()}
+    return {one.claim.token for one in left if (*one.claim.name, one.status) not in written}
+
+
 def _claimed(asked: Asked, answer: Claim | Exception) -> Claim:
     if isinstance(answer, Claim):
         return answer
@@ -235,7 +271,7 @@ def _claimed(asked: Asked, answer: Claim | Exception) -> Claim:
 
 async def _held_still(connection: AsyncConnection, left: Sequence[Left]) -> list[Left]:
     """Those whose attempt holds them still: only that one may give back what they cost."""
-    rows = await locked(connection, [one.claim.place for one in left], *HOLDING)
+    rows = await locked(connection, [one.claim.place for one in left], HOLDING)
     return [one for one in left if holds_still(one.claim, rows)]
 
 

@@ -1,6 +1,6 @@
 """The rows of the message log: what is written for a claim, for what came of it, and for what is not sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Row, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.bulk import all_rows, among
+from activities.bulk import Lookup
 from activities.ledger import Want
 from models.agenda import ChannelOutcome, Delivery, Status
 from models.consent import Suppression
@@ -54,7 +54,8 @@ class Claim:
 
     `doubtful`: an earlier attempt may have handed it over. `paid`: something was reserved for it. `outcome`
     is set when it is settled already, or cannot be paid for: then there is nothing to send. `hindrance`:
-    why this attempt may not send it, while another one may.
+    why this attempt may not send it, while another one may. `overtaken`: this attempt is given up, and
+    another one is at work.
     """
 
     key: str
@@ -64,6 +65,7 @@ class Claim:
     paid: bool = False
     outcome: ChannelOutcome | None = None
     hindrance: str = ""
+    overtaken: bool = False
 
     @property
     def place(self) -> Place:
@@ -76,7 +78,7 @@ class Claim:
     @property
     def holds(self) -> bool:
         """Whether its attempt may send it."""
-        return self.outcome is None and not self.hindrance
+        return self.outcome is None and not self.hindrance and not self.overtaken
 
 
 @dataclass(slots=True)
@@ -141,25 +143,24 @@ class Closing:
         }
 
 
-THEIRS = update(MESSAGES).where(
-    MESSAGES.c.notice_key == bindparam("held_key"),
-    MESSAGES.c.channel == bindparam("held_channel"),
-    MESSAGES.c.token == bindparam("held_token"),
-    or_(*(MESSAGES.c.status == status for status in HELD)),
-)
-"""The row that an attempt holds still. Written once: SQLAlchemy then compiles it once.
+HOLDER = ("notice_key", "channel", "token")
+"""What tells a message, and the attempt that holds it."""
 
-It is carried out for many rows at a time, which a list after IN does not allow.
-"""
+IS_HELD = or_(*(MESSAGES.c.status == status for status in HELD))
+"""A list after IN does not allow to carry out a statement for many rows at a time."""
+
+THEIRS = update(MESSAGES).where(*(MESSAGES.c[name] == bindparam(f"held_{name}") for name in HOLDER), IS_HELD)
+"""The row that an attempt holds still. Written once: SQLAlchemy then compiles it once."""
 
 
 def holder(claim: Claim) -> dict[str, Any]:
     """Whose row `THEIRS` means."""
-    return {"held_key": claim.key, "held_channel": claim.channel, "held_token": claim.token}
+    return {"held_notice_key": claim.key, "held_channel": claim.channel, "held_token": claim.token}
 
 
-HOLDING = (MESSAGES.c.notice_key, MESSAGES.c.channel, MESSAGES.c.token, MESSAGES.c.status)
-"""All that `holds_still` looks at."""
+def named(claim: Claim) -> dict[str, Any]:
+    """The same by the names of the columns."""
+    return dict(zip(HOLDER, claim.name, strict=True))
 
 
 def holds_still(claim: Claim, rows: Mapping[Place, Row[Any]]) -> bool:
@@ -272,27 +273,27 @@ def outcome_of(row: Row[Any]) -> ChannelOutcome:
     )
 
 
+def _locking(*columns: Column[Any]) -> Lookup:
+    query = select(*columns).order_by(MESSAGES.c.notice_key, MESSAGES.c.channel).with_for_update()
+    # Pairs of both would be clearer, but for them SQLite reads the whole log.
+    return Lookup(query, keys=MESSAGES.c.notice_key, channels=MESSAGES.c.channel)
+
+
+WHOLE = _locking(*MESSAGES.c)
+HOLDING = _locking(MESSAGES.c.notice_key, MESSAGES.c.channel, MESSAGES.c.token, MESSAGES.c.status)
+"""All that `holds_still` looks at."""
+THERE = _locking(MESSAGES.c.notice_key, MESSAGES.c.channel)
+
+
 async def locked(
-    connection: AsyncConnection, places: Sequence[Place], *columns: Column[Any]
+    connection: AsyncConnection, places: Collection[Place], what: Lookup = WHOLE
 ) -> dict[Place, Row[Any]]:
-    """The rows of these messages, or those columns of them, locked, and it may be more of their notices.
+    """The rows of these messages, or a part of them, locked, and it may be more of their notices.
 
     On SQLite the transaction holds the whole database already.
     """
-    # Pairs after IN would be clearer, but for them SQLite reads the whole log.
-    channels, found = sorted({channel for _, channel in places}), {}
-    if not places:
-        return {}
-    theirs = among(connection.dialect, MESSAGES.c.notice_key, sorted({key for key, _ in places}))
-    query = (
-        select(*(columns or MESSAGES.c))
-        .where(theirs, MESSAGES.c.channel.in_(channels))
-        .order_by(MESSAGES.c.notice_key, MESSAGES.c.channel)
-        .with_for_update()
-    )
-    for row in await all_rows(connection, query):
-        found[(row.notice_key, row.channel)] = row
-    return found
+    whose = {"keys": {key for key, _ in places}, "channels": {channel for _, channel in places}}
+    return {(row.notice_key, row.channel): row for row in await what.rows(connection, whose)}
 
 
 _TO_A_LIFECYCLE = {MessageStatus.DELIVERED: Status.SENT, MessageStatus.UNDELIVERED: Status.FAILED}

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Any
 
-from sqlalchemy import Row, Select, func, or_, select
+from sqlalchemy import Row, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlmodel import col
 
 from activities.addresses import address_problem, zone_of
 from activities.batch import Batch
-from activities.bulk import all_rows, among
+from activities.bulk import Lookup
+from activities.message_rows import MESSAGES
 from activities.phone import is_domestic
 from activities.standing_ledger import Left, left_for
 from models.channels import SMS, families
@@ -18,7 +18,7 @@ from models.consent import Consent, member_subject, same_address
 from models.notices import CATALOGUE
 from models.policy import ConsentRule
 from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
-from models.tables.messages import MessageRow, MessageStatus
+from models.tables.messages import MessageStatus
 from models.timing import Offset, local_day, moment
 from policies.proposal import Proposal, Standing
 
@@ -31,6 +31,11 @@ COUNTED = (
     MessageStatus.UNCERTAIN,
 )
 """What counts towards the day's cap: it has gone, or may have."""
+
+SUSPENSIONS = SuspensionRow.__table__  # type: ignore[attr-defined]
+SUPPRESSIONS = SuppressionRow.__table__  # type: ignore[attr-defined]
+VERIFIED = VerifiedAddressRow.__table__  # type: ignore[attr-defined]
+CONSENTS = ConsentRow.__table__  # type: ignore[attr-defined]
 
 Rows = Sequence[Row[Any]]
 Where = tuple[str, str, str]
@@ -113,11 +118,9 @@ def _domestic(proposal: Proposal) -> bool:
 
 async def _suspensions(connection: AsyncConnection, proposals: Sequence[Proposal]) -> dict[str, Rows]:
     now = min(proposal.now for proposal in proposals)
-    until = col(SuspensionRow.until)
-    query = select(SuspensionRow.__table__).where(or_(until.is_(None), until > now))  # type: ignore[attr-defined]
     found: dict[str, list[Row[Any]]] = {}
-    for row in await _rows(
-        connection, query, col(SuspensionRow.merchant_id), {p.merchant.id for p in proposals}
+    for row in await _SUSPENSIONS.rows(
+        connection, {"merchants": {p.merchant.id for p in proposals}}, now=now
     ):
         found.setdefault(row.merchant_id, []).append(row)
     return dict(found)
@@ -134,8 +137,7 @@ def _suspension(found: Mapping[str, Rows], proposal: Proposal) -> str:
 
 
 async def _suppressions(connection: AsyncConnection, places: Iterable[Where]) -> dict[Where, str]:
-    query = select(SuppressionRow.__table__).where(col(SuppressionRow.lifted_at).is_(None))  # type: ignore[attr-defined]
-    rows = await _of_addresses(connection, query, SuppressionRow, places)
+    rows = await _SUPPRESSIONS.rows(connection, _addresses(places))
     return {(row.merchant_id, row.address, row.channel): row.reason for row in rows}
 
 
@@ -143,8 +145,7 @@ async def _verified(
     connection: AsyncConnection, proposals: Sequence[Proposal], places: Sequence[Where]
 ) -> set[Where]:
     asking = [place for p, place in zip(proposals, places, strict=True) if p.class_policy.verified]
-    query = select(VerifiedAddressRow.__table__)  # type: ignore[attr-defined]
-    rows = await _of_addresses(connection, query, VerifiedAddressRow, asking)
+    rows = await _VERIFIED.rows(connection, _addresses(asking))
     return {(row.merchant_id, row.address, row.channel) for row in rows}
 
 
@@ -156,14 +157,19 @@ async def _consents(
         for proposal, place in zip(proposals, places, strict=True)
         if proposal.class_policy.consent is not ConsentRule.NONE
     ]
-    query = select(ConsentRow.__table__)  # type: ignore[attr-defined]
-    rows = await _rows(
+    rows = await _CONSENTS.rows(
         connection,
-        _of_merchants(query, ConsentRow, (merchant_id for _, (merchant_id, _, _) in asking)),
-        col(ConsentRow.subject),
-        {subject for proposal, place in asking for subject in _subjects(proposal, place)},
+        {
+            "merchants": {merchant_id for _, (merchant_id, _, _) in asking},
+            "subjects": {subject for proposal, place in asking for subject in _subjects(proposal, place)},
+        },
     )
     return {((row.merchant_id, row.subject, row.channel), row.notice_class): row for row in rows}
+
+
+def _addresses(places: Iterable[Where]) -> dict[str, set[str]]:
+    known = [(merchant_id, address) for merchant_id, address, _ in places if address]
+    return {"merchants": {merchant_id for merchant_id, _ in known}, "addresses": {one for _, one in known}}
 
 
 def _subjects(proposal: Proposal, place: Where) -> Iterator[str]:
@@ -204,7 +210,11 @@ async def _sent_today(
     classes = {kind: row.notice_class for kind, row in CATALOGUE.items()}
     classes |= {p.notice.kind: p.notice_class for p in capped.values()}
     found: dict[Where, list[Row[Any]]] = {}
-    for row in await _sent(connection, list(capped.values()), min(midnights.values())):
+    whose = {
+        "merchants": {p.merchant.id for p in capped.values()},
+        "addresses": {_address(p) for p in capped.values()},
+    }
+    for row in await _SENT.rows(connection, whose, since=min(midnights.values())):
         found.setdefault((row.merchant_id, row.address, row.channel), []).append(row)
     if not found:
         return {}
@@ -219,38 +229,30 @@ async def _sent_today(
     }
 
 
-async def _sent(connection: AsyncConnection, proposals: Sequence[Proposal], since: datetime) -> Rows:
-    at = func.coalesce(col(MessageRow.settled_at), col(MessageRow.claimed_at)).label("at")
-    names = ("merchant_id", "address", "channel", "kind", "notice_key")
-    query: Select[Any] = select(*(col(getattr(MessageRow, name)) for name in names), at)
-    query = query.where(at >= since, col(MessageRow.status).in_(COUNTED))
-    addresses = {_address(proposal) for proposal in proposals}
-    query = _of_merchants(query, MessageRow, (proposal.merchant.id for proposal in proposals))
-    return await _rows(connection, query, col(MessageRow.address), addresses)
-
-
 def _midnight(now: datetime, zone: str) -> datetime:
     return moment(local_day(now, zone), Offset(0, time()), zone)
 
 
-async def _of_addresses(
-    connection: AsyncConnection, query: Select[Any], table: Any, places: Iterable[Where]
-) -> Rows:
-    known = [(merchant_id, address) for merchant_id, address, _ in places if address]
-    query = _of_merchants(query, table, (merchant_id for merchant_id, _ in known))
-    return await _rows(connection, query, col(table.address), {address for _, address in known})
+_SUSPENSIONS = Lookup(
+    select(SUSPENSIONS).where(or_(SUSPENSIONS.c.until.is_(None), SUSPENSIONS.c.until > bindparam("now"))),
+    merchants=SUSPENSIONS.c.merchant_id,
+)
+_SUPPRESSIONS = Lookup(
+    select(SUPPRESSIONS).where(SUPPRESSIONS.c.lifted_at.is_(None)),
+    merchants=SUPPRESSIONS.c.merchant_id,
+    addresses=SUPPRESSIONS.c.address,
+)
+_VERIFIED = Lookup(select(VERIFIED), merchants=VERIFIED.c.merchant_id, addresses=VERIFIED.c.address)
+_CONSENTS = Lookup(select(CONSENTS), merchants=CONSENTS.c.merchant_id, subjects=CONSENTS.c.subject)
 
-
-def _of_merchants(query: Select[Any], table: Any, merchant_ids: Iterable[str]) -> Select[Any]:
-    return query.where(col(table.merchant_id).in_(sorted(set(merchant_ids))))
-
-
-async def _rows(connection: AsyncConnection, query: Select[Any], column: Any, values: Iterable[str]) -> Rows:
-    """The rows whose column holds one of these."""
-    ordered = sorted(values)
-    if not ordered:
-        return []
-    return await all_rows(connection, query.where(among(connection.dialect, column, ordered)))
+_gone_at = func.coalesce(MESSAGES.c.settled_at, MESSAGES.c.claimed_at).label("at")
+_SENT = Lookup(
+    select(
+        *(MESSAGES.c[name] for name in ("merchant_id", "address", "channel", "kind", "notice_key")), _gone_at
+    ).where(_gone_at >= bindparam("since"), MESSAGES.c.status.in_(COUNTED)),
+    merchants=MESSAGES.c.merchant_id,
+    addresses=MESSAGES.c.address,
+)
 
 
 def _aware(instant: datetime) -> datetime:

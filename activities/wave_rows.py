@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.bulk import all_rows, among
+from activities.bulk import Lookup
 from activities.message_rows import MESSAGES, ON_THE_WAY, Closing
 from activities.wave_tally import Settled
 from models.agenda import Delivery, Notice, Status
@@ -51,16 +51,18 @@ async def read_settled(
     """
     last = {route[-1] for route in CATALOGUE[wave.kind].routes}
     keys = {key_of(wave, member_id): member_id for member_id in members}
-    columns = (MESSAGES.c.notice_key, MESSAGES.c.channel, MESSAGES.c.status, MESSAGES.c.settled_at)
-    theirs = among(connection.dialect, MESSAGES.c.notice_key, sorted(keys))
     found = dict[str, dict[str, Settled]]()
-    for key, channel, word, at, rule in await all_rows(
-        connection, select(*columns, MESSAGES.c.rule).where(theirs)
-    ):
+    for key, channel, word, at, rule in await _STANDING.rows(connection, {"keys": keys}):
         status = _STATUSES.get(word)
         if status is not None and (status not in _UNSUCCESSFUL or channel in last):
             found.setdefault(keys[key], {})[channel] = Settled(status, _aware(at), rule)
     return found
+
+
+_STANDING = Lookup(
+    select(*(MESSAGES.c[name] for name in ("notice_key", "channel", "status", "settled_at", "rule"))),
+    keys=MESSAGES.c.notice_key,
+)
 
 
 async def read_on_the_way(connection: AsyncConnection, wave: Wave, after: int) -> list[OnTheWay]:

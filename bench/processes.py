@@ -6,10 +6,11 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from bench.bare import Bare, HandOvers
 from channels.base import Abilities, Message, Receipt
 from client import connect
-from settings import Settings
+from settings import Part, Settings
 from temporal_server import server_arguments, server_program
 from worker import GRACE, STICKY, collect_seldom, running_worker
 
@@ -45,33 +46,39 @@ class Server:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process costs."""
+    """What some processes cost together."""
 
-    process: psutil.Process
+    processes: tuple[psutil.Process, ...]
+
+    @classmethod
+    def of(cls, *pids: int | None) -> "Cost":
+        return cls(tuple(psutil.Process(pid) for pid in pids))
 
     @property
     def seconds(self) -> float:
         """User and system seconds so far."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        times = [process.cpu_times() for process in self.processes]
+        return float(sum(one.user + one.system for one in times))
 
     @property
     def memory(self) -> int:
         """Bytes resident now."""
-        return int(self.process.memory_info().rss)
+        return sum(int(process.memory_info().rss) for process in self.processes)
 
 
 @dataclass(frozen=True)
 class WorkerProcess:
-    """A worker at work in its own process."""
+    """A worker at work in processes of its own."""
 
     cost: Cost
-    pipe: Connection
+    pipes: tuple[Connection, ...]
 
     async def stop(self) -> list[float]:
         """Stop it, and hear when each message was handed over."""
-        self.pipe.send("stop")
-        moments: list[float] = await asyncio.to_thread(_heard, self.pipe)
+        moments: list[float] = []
+        for pipe in self.pipes:
+            pipe.send("stop")
+            moments += await asyncio.to_thread(_heard, pipe)
         return moments
 
 
@@ -104,7 +111,7 @@ async def embedded_server(folder: Path) -> AsyncIterator[Server]:
     address = f"127.0.0.1:{port}"
     try:
         await _until_listening(server, address, folder / "server.log")
-        yield Server(address, Cost(psutil.Process(server.pid)))
+        yield Server(address, Cost.of(server.pid))
     finally:
         server.terminate()
         try:
@@ -117,10 +124,26 @@ async def embedded_server(folder: Path) -> AsyncIterator[Server]:
 async def worker_process(
     side: Side, address: str, settings: Settings, provider_seconds: float = 0
 ) -> AsyncIterator[WorkerProcess]:
-    """A worker of one side, ready when the block begins and gone at its end.
+    """A worker of one side, in as many processes as it asks for; gone at the end of the block.
 
     `provider_seconds`: so long the provider of Carillon's takes for each message.
     """
+    crew = [Part.DECIDING, *[Part.SENDING] * settings.senders] if settings.senders else [Part.EVERYTHING]
+    async with AsyncExitStack() as stack:
+        each = [
+            await stack.enter_async_context(
+                _process(side, address, replace(settings, part=part), provider_seconds)
+            )
+            for part in crew
+        ]
+        pids = [process.pid for process, _ in each]
+        yield WorkerProcess(Cost.of(*pids), tuple(pipe for _, pipe in each))
+
+
+@asynccontextmanager
+async def _process(
+    side: Side, address: str, settings: Settings, provider_seconds: float
+) -> AsyncIterator[tuple[BaseProcess, Connection]]:
     spawning = multiprocessing.get_context("spawn")
     ours, theirs = spawning.Pipe()
     arguments = (theirs, side, address, settings, provider_seconds)
@@ -129,7 +152,7 @@ async def worker_process(
     theirs.close()
     try:
         await asyncio.to_thread(_heard, ours)
-        yield WorkerProcess(Cost(psutil.Process(process.pid)), ours)
+        yield process, ours
     finally:
         ours.close()
         await asyncio.to_thread(process.join, 15)
@@ -164,8 +187,8 @@ def _bare_worker(client: Client, settings: Settings, handed: HandOvers) -> Worke
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[Bare],
-        activities=[handed.hand_over],
+        workflows=[] if settings.part is Part.SENDING else [Bare],
+        activities=[] if settings.part is Part.DECIDING else [handed.hand_over],
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=settings.concurrent_activities,
         max_concurrent_workflow_tasks=settings.concurrent_workflow_tasks,

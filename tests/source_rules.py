@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 ENTRY_POINTS = {
-    "cli", "client", "commands", "gateway", "intake", "settings", "stack", "temporal_server", "worker",
+    "cli", "client", "commands", "crew", "gateway", "intake", "settings", "stack", "temporal_server",
+    "worker",
 }  # fmt: skip
 LAYERS = {"workflows", "activities", "policies", "channels", "models", "models.tables"}
 APART = {"bench", "docs", "examples", "tests"}

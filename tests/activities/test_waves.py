@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.database import writing
-from activities.handing_over import HandingOver
+from activities.handing_over import OVERTAKEN, HandingOver
 from activities.members import MEMBERS
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
@@ -163,6 +163,36 @@ async def test_an_attempt_that_was_given_up_and_lives_sends_nothing_any_more(sho
     await old
     assert provider.taken == Counter({address(number): 1 for number in range(MANY)})
     assert Counter((await statuses(shop, made)).values()) == {"sent": MANY - HAND, "uncertain": HAND}
+
+
+class Halting(MessageLog):
+    """The message log of an attempt that halts before its second group, and goes on when it is told to."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine)
+        self.halted, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def claim(self, asked: Sequence[Asked], left: Sequence[Left] = ()) -> list[Claim]:
+        if left:
+            self.halted.set()
+            await self.go_on.wait()
+        return await super().claim(asked, left)
+
+
+async def test_an_attempt_that_another_has_overtaken_hands_over_no_further_group(shop: AsyncEngine) -> None:
+    """Cut off from Temporal it may live for minutes: when its last group is another's, it leaves off."""
+    provider, made = Counting(), greeting()
+    first, second = Halting(shop), Halting(shop)
+    old = asyncio.create_task(deliver(waves(shop, provider, first), made))
+    await first.halted.wait()
+    new = asyncio.create_task(deliver(waves(shop, provider, second), made, 2))
+    await second.halted.wait()
+    first.go_on.set()
+    assert (await old).reasons == {OVERTAKEN: MANY - HAND}
+    assert sum(provider.taken.values()) == HAND
+    second.go_on.set()
+    assert (await new).counts == Counts(sent=MANY - HAND, messages=MANY - HAND, uncertain=HAND)
+    assert max(provider.taken.values()) == 1
 
 
 async def test_what_an_attempt_that_was_given_up_is_handing_over_goes_once(shop: AsyncEngine) -> None:
