@@ -95,13 +95,13 @@ class Lookup:
             query = self._built[dialect.name] = self._query.where(
                 *(_among(dialect, column, bindparam(name)) for name, column in self._columns.items())
             )
-        given = {name: _as_one(dialect, some) for name, some in keys.items()}
+        given = {name: as_one(dialect.name, some) for name, some in keys.items()}
         return await all_rows(connection, query, {**values, **given})
 
 
 def among(dialect: Dialect, column: ColumnElement[str], keys: Collection[str]) -> ColumnElement[bool]:
     """Whether a column holds one of these: they travel as one value, whose length is no matter."""
-    return _among(dialect, column, bindparam(None, _as_one(dialect, keys)))
+    return _among(dialect, column, bindparam(None, as_one(dialect.name, keys)))
 
 
 def _among(dialect: Dialect, column: ColumnElement[str], keys: BindParameter[Any]) -> ColumnElement[bool]:
@@ -111,9 +111,10 @@ def _among(dialect: Dialect, column: ColumnElement[str], keys: BindParameter[Any
     return column.in_(select(given.c.value))
 
 
-def _as_one(dialect: Dialect, keys: Collection[str]) -> Any:
+def as_one(dialect_name: str, keys: Collection[str]) -> Any:
+    """A list of keys as one value, in their order."""
     ordered = sorted(keys)
-    return ordered if dialect.name == "postgresql" else dumps(ordered, ensure_ascii=False)
+    return ordered if dialect_name == "postgresql" else dumps(ordered, ensure_ascii=False)
 
 
 async def all_rows(connection: AsyncConnection, query: Executable, values: Any = None) -> Sequence[Any]:

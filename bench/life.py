@@ -29,7 +29,7 @@ class Phase:
 
 async def whole_life(server: Server, client: Client, settings: Settings) -> list[Phase]:
     """The phases of a booking that is paid, accepted, reminded of and over."""
-    settings = replace(settings, task_queue="life")
+    settings = replace(settings, task_queue="life", senders=0)
     skipper = TimeSkipper(client)
     carillon = Carillon(client, task_queue="life", clock=skipper.get_current_time)
     async with worker_process(Side.CARILLON, server.address, settings) as worker:
