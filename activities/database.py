@@ -22,8 +22,8 @@ PLANNING = {"plan_cache_mode": "force_custom_plan"}
 table that was just filled (half a second a query instead of two milliseconds)."""
 DISCREET = True
 """An error does not quote what was to be written: it ends in logs and in Temporal's histories. [WACA-35]"""
-CACHE_KB = 16_000
-"""What a connection to a SQLite file keeps of it in memory: the upper parts of the message log's indexes."""
+CACHE_KB = 4_000
+"""What a connection to a SQLite file keeps of it in memory: with more, what a worker holds grows with the log."""
 CHECKPOINT_PAGES = 4_000
 """So many pages (of 4 KB) gather before they are moved into the file itself, which is waited for."""
 READERS = 3
