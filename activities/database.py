@@ -23,7 +23,7 @@ table that was just filled (half a second a query instead of two milliseconds)."
 DISCREET = True
 """An error does not quote what was to be written: it ends in logs and in Temporal's histories. [WACA-35]"""
 CACHE_KB = 4_000
-"""What a connection to a SQLite file keeps of it in memory: with more, what a worker holds grows with the log."""
+"""What a connection to a SQLite file keeps of it in memory: with more, a worker grows with the log."""
 CHECKPOINT_PAGES = 4_000
 """So many pages (of 4 KB) gather before they are moved into the file itself, which is waited for."""
 READERS = 3

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -71,21 +71,25 @@ def main(
     peer_most: Annotated[int, typer.Option(help="the others get no more than so many")] = 10_000,
     bare: Annotated[int, typer.Option(help="so many bare workflows; 0 for none")] = 1000,
     in_flight: Annotated[int, typer.Option(help="pages under way at one time")] = WaveOptions.in_flight,
+    senders: Annotated[int, typer.Option(help="processes that send, beside one that decides")] = 0,
 ) -> None:
     """Measure everything in one run, and print one table for each number."""
-    asyncio.run(measure(sorted(count), peers, peer_most, bare, WaveOptions(in_flight=in_flight)))
+    options = WaveOptions(in_flight=in_flight)
+    asyncio.run(measure(sorted(count), peers, peer_most, bare, options, senders))
 
 
-async def measure(counts: list[int], peers: str, peer_most: int, bare: int, options: WaveOptions) -> None:
+async def measure(
+    counts: list[int], peers: str, peer_most: int, bare: int, options: WaveOptions, senders: int
+) -> None:
     began, found = time.monotonic(), Found()
     with tempfile.TemporaryDirectory(prefix="carillon-bench-", ignore_cleanup_errors=True) as there:
         folder = Path(there)
         async with embedded_server(folder) as server:
             client = await connect(target_host=server.address)
             for count in counts:
-                await _waves(found, count, folder, server, client, options)
+                await _waves(found, count, folder, server, client, options, senders)
             if bare:
-                settings = await prepared(folder / "bare.db", 0)
+                settings = replace(await prepared(folder / "bare.db", 0), senders=senders)
                 done = await burst(Side.BARE, bare, 100, server, client, settings)
                 found.note(bare, BARE, Run(done.lateness, done.worker_cpu + done.server_cpu, done.settled))
         for count in counts:
@@ -102,11 +106,17 @@ async def measure(counts: list[int], peers: str, peer_most: int, bare: int, opti
 
 
 async def _waves(
-    found: Found, count: int, folder: Path, server: Server, client: Client, options: WaveOptions
+    found: Found,
+    count: int,
+    folder: Path,
+    server: Server,
+    client: Client,
+    options: WaveOptions,
+    senders: int,
 ) -> None:
     """To a provider that takes no time, and to one that takes 50 ms."""
     for name, seconds in (("fast", 0.0), ("slow", SLOW)):
-        settings = await prepared(folder / f"{name}-{count}.db", count)
+        settings = replace(await prepared(folder / f"{name}-{count}.db", count), senders=senders)
         with out.status(f"a wave of {count}, {name} provider"):
             done = await wave_run(client, server, settings, options, seconds)
         if seconds:
