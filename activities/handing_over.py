@@ -203,7 +203,8 @@ class HandingOver:
 
     async def _by(self, provider: Channel, one: _Leaving, attempt: Attempt) -> Left:
         limit = self._limit(provider, one.job.item.merchant)
-        if limit is not None or one.held:
+        # The first one is asked right after the claim, where the clock was looked at.
+        if limit is not None or one.held or provider is not one.providers[0]:
             turn = await self._turn(limit, one, attempt)
             if one.left is not None:  # taken over
                 return one.left

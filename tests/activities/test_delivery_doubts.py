@@ -357,6 +357,22 @@ async def down(_: Message) -> Receipt:
     raise DeliveryError("HTTP 503")
 
 
+async def test_the_second_provider_is_not_asked_when_the_first_took_too_long_to_fail(
+    engine: AsyncEngine,
+) -> None:
+    """By then the next attempt may be at work: whoever waited looks at the clock again."""
+    clock, one = Clock(), free(0, TWO)
+
+    async def slowly_down(_: Message) -> Receipt:
+        clock.elapsed = LATEST + timedelta(seconds=1)
+        raise DeliveryError("HTTP 503")
+
+    first, second = Fake(slowly_down), Fake(provider="console")
+    ((answer,),) = await pipeline(engine, first, second).send([one], clock.attempt())
+    assert isinstance(answer, Later)
+    assert (len(first.given), second.given) == (1, [])
+
+
 async def test_what_is_in_doubt_does_not_go_by_the_second_provider(engine: AsyncEngine) -> None:
     """The first may have it, and its key means nothing to the second."""
     first, second = Fake(down, abilities=KEYED), Fake(provider="console")
