@@ -220,6 +220,17 @@ def _deployment(build_id: str) -> WorkerDeploymentConfig | None:
     )
 
 
+def _stop_with_input(stopped: asyncio.Event) -> None:
+    """Nothing is ever said on the input: it ends when the process at its other end has died."""
+    loop, end = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def ended() -> None:
+        loop.remove_reader(end)
+        stopped.set()
+
+    loop.add_reader(end, ended)
+
+
 async def main() -> int:
     """Work until told to stop; answers an exit status."""
     settings = settings_from(os.environ, Path(os.environ.get("CARILLON_DATA_DIR", "var")))
@@ -232,8 +243,7 @@ async def main() -> int:
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
     if settings.part is not Part.EVERYTHING:
-        # Nothing is ever said on it: it ends when the process at its other end has died.
-        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stopped.set)
+        _stop_with_input(stopped)
     collect_seldom()
     async with running_worker(await connect(), settings):
         logging.getLogger("carillon").info("%s on task queue %s", settings.part, settings.task_queue)

@@ -68,8 +68,15 @@ class Bulk:
 
 
 def table_of(table: Table, names: Sequence[str]) -> FromClause:
-    """Rows with these columns of a table, that come with the statement. PostgreSQL's alone."""
-    arrays = [bindparam(name, type_=ARRAY(table.c[name].type), required=True) for name in names]
+    """Rows with these columns of a table, that come with the statement. PostgreSQL's alone.
+
+    Strings have no length here: a cast to a shorter one would cut them, where the table refuses them.
+    """
+    types = [table.c[name].type for name in names]
+    arrays = [
+        bindparam(name, type_=ARRAY(String() if type_.python_type is str else type_), required=True)
+        for name, type_ in zip(names, types, strict=True)
+    ]
     return func.unnest(*arrays).table_valued(*names).render_derived(name="given")
 
 

@@ -110,7 +110,7 @@ class HandingOver:
             for job in jobs:
                 job.answer = Later(job.item.channel, late)
             if attempt.stopped():  # the history says what became of all that was begun
-                await self._log.close([_put_off(job, late, attempt.now) for job in jobs])
+                await self._log.put_off([_put_off(job, late, attempt.now) for job in jobs])
             return []
         leaving = []
         claims = await self._next(gone, [job.asked for job in jobs], attempt)

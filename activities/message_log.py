@@ -1,7 +1,8 @@
 """The claim: who may send a message, and what came of it. One row per notice and channel, ever."""
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Dialect, Row, bindparam, select, update
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from activities.batch import OUT_OF_REACH, Batch
 from activities.bulk import Bulk, all_rows, among, table_of
 from activities.consents import Consents
-from activities.database import reading
+from activities.database import reading, transact
 from activities.ledger import Short, lock, refund, reserve
 from activities.message_rows import (
     HELD,
@@ -65,15 +66,29 @@ _LEAVING = (
 )
 """Marks what one attempt holds still of one channel, and tells what that is."""
 
-Request = Asked | Claim | Left
-"""A message that is to be claimed, one that is to be marked, or one of which is known what came of it."""
+
+@dataclass(frozen=True)
+class _Turn:
+    """What one attempt asks of the log at one time: all of it is answered in one transaction, or none."""
+
+    asked: Sequence[Asked] = ()
+    marks: Sequence[Claim] = ()
+    left: Sequence[Left] = ()
+
+
+@dataclass(frozen=True)
+class _Came:
+    """The claims that were asked for; of each mark, whether it may leave."""
+
+    claims: list[Claim]
+    marked: list[bool]
 
 
 class MessageLog:
     """The message log of all merchants. Everything takes a page; one message is a page of one.
 
-    In a transaction message rows are locked first, in the order of their keys, and ledgers after them, so
-    that nobody waits in a ring.
+    In a transaction message rows are locked first and ledgers after them, so that nobody waits in a ring. Two
+    attempts at one page may: PostgreSQL ends one of them, and it is carried out again.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -81,7 +96,7 @@ class MessageLog:
         self._consents = Consents(engine)
         self._new = _inserting(engine.dialect)
         self._left = _leaving(engine.dialect)
-        self._requests: Batch[Request, Any] = Batch(engine, self._answer)
+        self._turns: Batch[_Turn, _Came] = Batch(engine, self._answer)
         self._closings: Batch[Closing, ChannelOutcome | None] = Batch(engine, self._close)
 
     async def claim(self, asked: Sequence[Asked], left: Sequence[Left] = ()) -> list[Claim]:
@@ -95,22 +110,48 @@ class MessageLog:
 
         With what else is asked of the log at the same time it is one transaction: so is all that follows.
         """
-        answers = await self._requests.ask_each([*asked, *left])
-        for answer in answers[len(asked) :]:
-            if isinstance(answer, Exception):
-                raise answer
-        return [_claimed(one, answer) for one, answer in zip(asked, answers, strict=False)]
+        (came,) = await self._turns.ask_each([_Turn(asked, left=left)])
+        if isinstance(came, _Came):
+            return came.claims
+        if isinstance(came, OUT_OF_REACH):
+            raise came
+        # One of them cannot be written. What came of the others first: nothing is claimed where that fails.
+        await self.leave(left)
+        overtaken = await transact(self._engine, lambda connection: _overtaken(connection, left))
+        return [
+            Claim(*one.place, one.token, overtaken=True) if one.token in overtaken else await self._alone(one)
+            for one in asked
+        ]
 
     async def hand_over(self, claims: Sequence[Claim]) -> list[bool]:
         """Mark held messages as leaving, just before they do: from here on they may have been sent.
 
         Answers whether each may leave: one that was taken over or closed meanwhile may not.
         """
-        return await self._requests.ask_all(claims)
+        (came,) = await self._turns.ask_all([_Turn(marks=claims)])
+        return came.marked
 
     async def leave(self, left: Sequence[Left]) -> None:
         """Write what came of claimed messages, where their attempt holds them still."""
-        await self._requests.ask_all(left)
+        if not left:
+            return
+        (came,) = await self._turns.ask_each([_Turn(left=left)])
+        if isinstance(came, OUT_OF_REACH) or (isinstance(came, Exception) and len(left) == 1):
+            raise came
+        if isinstance(came, Exception):  # one of them cannot be written: the others are
+            alone = await self._turns.ask_each([_Turn(left=[one]) for one in left])
+            for answer in alone:
+                if isinstance(answer, Exception):
+                    raise answer
+
+    async def put_off(self, closings: Sequence[Closing]) -> None:
+        """Note why messages wait that nobody has taken yet; what is there already is left as it is."""
+        rows = {one.place: new_row(one.delivery, one.channel, one.columns) for one in closings}
+        await transact(self._engine, lambda connection: self._insert_new(connection, rows))
+
+    async def _alone(self, asked: Asked) -> Claim:
+        (came,) = await self._turns.ask_each([_Turn([asked])])
+        return came.claims[0] if isinstance(came, _Came) else _hindered(asked, came)
 
     async def close(self, closings: Sequence[Closing]) -> list[ChannelOutcome | None]:
         """Settle messages that are not sent, unless they are settled already; answers what is true of each.
@@ -132,11 +173,11 @@ class MessageLog:
             rows = (await connection.execute(query)).mappings().all()
         return [dict(row) for row in rows]
 
-    async def _answer(self, connection: AsyncConnection, requests: Sequence[Request]) -> list[Any]:
+    async def _answer(self, connection: AsyncConnection, turns: Sequence[_Turn]) -> list[_Came]:
         """The rows of messages first, and the ledgers after them."""
-        asked = [one for one in requests if isinstance(one, Asked)]
-        left = [one for one in requests if isinstance(one, Left)]
-        marks = [one for one in requests if isinstance(one, Claim)]
+        asked = [one for turn in turns for one in turn.asked]
+        left = [one for turn in turns for one in turn.left]
+        marks = [one for turn in turns for one in turn.marks]
         marked = await self._hand_over(connection, marks) if marks else set()
         overtaken, back = await self._leave(connection, left) if left else (set(), [])
         claims = await self._claim(connection, asked, overtaken) if asked else []
@@ -144,8 +185,8 @@ class MessageLog:
         granted = iter(await _paid(connection, asked, claims))
         await _give_back(connection, back)
         return [
-            next(granted) if isinstance(one, Asked) else isinstance(one, Left) or one.name in marked
-            for one in requests
+            _Came(list(islice(granted, len(turn.asked))), [one.name in marked for one in turn.marks])
+            for turn in turns
         ]
 
     async def _claim(
@@ -259,13 +300,11 @@ async def _overtaken(connection: AsyncConnection, left: Sequence[Left]) -> set[s
     return {one.claim.token for one in left if (*one.claim.name, one.status) not in written}
 
 
-def _claimed(asked: Asked, answer: Claim | Exception) -> Claim:
-    if isinstance(answer, Claim):
-        return answer
-    if isinstance(answer, OUT_OF_REACH):
-        raise answer
+def _hindered(asked: Asked, error: Exception) -> Claim:
+    if isinstance(error, OUT_OF_REACH):
+        raise error
     # Only the name: the sentence of a database error quotes what was to be written.
-    why = type(getattr(answer, "orig", None) or answer).__name__
+    why = type(getattr(error, "orig", None) or error).__name__
     return Claim(*asked.place, asked.token, hindrance=f"it cannot be claimed: {why}")
 
 

@@ -78,7 +78,7 @@ async def _read(connection: AsyncConnection, proposals: Sequence[Proposal]) -> l
             place in verified,
             _suspension(suspended, proposal) if suspended else "",
             suppressed.get(place, ""),
-            address_problem(proposal.channel, place[1]) if place[1] else "",
+            _problem(proposal),
             zone,
             sent.get(number, 0),
             counted.quota,
@@ -97,6 +97,12 @@ def _where(proposal: Proposal) -> Where:
 
 def _address(proposal: Proposal) -> str:
     return proposal.notice.recipient.address(proposal.channel)
+
+
+def _problem(proposal: Proposal) -> str:
+    """Of the address as it is written: that is what a provider is given."""
+    address = _address(proposal)
+    return address_problem(proposal.channel, address) if address else ""
 
 
 def _zone(proposal: Proposal) -> str:

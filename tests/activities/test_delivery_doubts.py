@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
@@ -461,3 +461,41 @@ async def test_waiting_for_the_merchant_counts_against_the_attempt() -> None:
 
 def _status(answer: Answer) -> str:
     return "later" if isinstance(answer, Later) else str(answer.status)
+
+
+async def test_what_cannot_be_written_down_strands_no_group_that_follows(engine: AsyncEngine) -> None:
+    """Nothing is claimed beside it: those messages never left, and are not in doubt."""
+    log, page = MessageLog(engine), [free(number) for number in range(4)]
+    claims = await log.claim([asked(one) for one in page[:2]])
+    unspeakable = left(claims[0], MessageStatus.WAITING, reason="half a smile: \ud83d")
+    with pytest.raises((UnicodeEncodeError, DBAPIError)):
+        await log.claim([asked(one) for one in page[2:]], [unspeakable, left(claims[1])])
+    statuses = {key: row["status"] for key, row in (await rows_of(engine)).items()}
+    assert statuses == {claims[0].key: "handing_over", claims[1].key: "sent"}
+
+
+async def test_a_message_that_cannot_be_claimed_keeps_neither_the_others_nor_what_came_before(
+    engine: AsyncEngine,
+) -> None:
+    """It alone is hindered; the group before is written down, and the rest of its own is claimed."""
+    log, page = MessageLog(engine), [free(number) for number in range(4)]
+    (before,) = await log.claim([asked(page[0])])
+    unspeakable = asked(page[1], said={"text": "half a smile: \ud83d"})
+    bad, good = await log.claim([unspeakable, asked(page[2])], [left(before)])
+    assert (bad.holds, good.holds) == (False, True)
+    assert bad.hindrance.startswith("it cannot be claimed: ")
+    statuses = {key: row["status"] for key, row in (await rows_of(engine)).items()}
+    assert statuses == {before.key: "sent", good.key: "handing_over"}
+
+
+async def test_what_is_put_off_is_nobody_elses(engine: AsyncEngine) -> None:
+    """An attempt that is told to stop notes what it had begun, and leaves alone what another one holds."""
+    log, page = MessageLog(engine), [free(number) for number in range(2)]
+    (theirs,) = await log.claim([asked(page[0], "another")])
+    await log.put_off(
+        [Closing(one.delivery, one.channel, MessageStatus.DEFERRED, "stopped", NOON) for one in page]
+    )
+    statuses = {key: row["status"] for key, row in (await rows_of(engine)).items()}
+    assert statuses == {theirs.key: "handing_over", page[1].delivery.notice.key: "deferred"}
+    await log.leave([left(theirs)])
+    assert (await rows_of(engine))[theirs.key]["status"] == "sent"
