@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,18 +59,24 @@ async def booked(world: World) -> None:
     assert len(world.mails_to(ADA)) == 1
 
 
+@asynccontextmanager
+async def a_crew(temporal: Client, folder: Path) -> AsyncIterator[tuple[World, Process, list[int]]]:
+    """A world of its own, the process that started its crew, and the crew."""
+    merchant = replace(MERCHANT, sms=SmsSettings(SmsProvider.OFF))
+    address = temporal.service_client.config.target_host
+    async with (
+        a_world(temporal, folder, merchant=merchant) as world,
+        worker_process(address, crew_of(world.settings)) as worker,
+    ):
+        yield world, worker, await all_hired(worker)
+
+
 @pytest.mark.timeout(120)
 async def test_a_crew_decides_and_sends_and_ends_with_what_it_was_told(
     temporal: Client, tmp_path: Path
 ) -> None:
     """A booking goes through it; told to stop, all of it ends, and that is no failure."""
-    address = temporal.service_client.config.target_host
-    merchant = replace(MERCHANT, sms=SmsSettings(SmsProvider.OFF))
-    async with (
-        a_world(temporal, tmp_path, merchant=merchant) as world,
-        worker_process(address, crew_of(world.settings)) as worker,
-    ):
-        crew = await all_hired(worker)
+    async with a_crew(temporal, tmp_path) as (world, worker, crew):
         await booked(world)
         await worker.stop()
         assert worker.child.returncode == 0
@@ -80,12 +88,7 @@ async def test_a_crew_that_lost_somebody_ends_so_that_it_is_started_again(
     temporal: Client, tmp_path: Path
 ) -> None:
     """A crew without its decider, or with one sender less, is not left to itself."""
-    address = temporal.service_client.config.target_host
-    async with (
-        a_world(temporal, tmp_path) as world,
-        worker_process(address, crew_of(world.settings)) as worker,
-    ):
-        crew = await all_hired(worker)
+    async with a_crew(temporal, tmp_path) as (_, worker, crew):
         os.kill(crew[1], signal.SIGKILL)
         status = await asyncio.wait_for(worker.child.wait(), 60)
         assert status not in (0, None)
@@ -97,12 +100,7 @@ async def test_nobody_of_a_crew_outlives_the_process_that_started_it(
     temporal: Client, tmp_path: Path
 ) -> None:
     """Killed with no goodbye, it takes the others along: two crews at one provider were one too many."""
-    address = temporal.service_client.config.target_host
-    async with (
-        a_world(temporal, tmp_path) as world,
-        worker_process(address, crew_of(world.settings)) as worker,
-    ):
-        crew = await all_hired(worker)
+    async with a_crew(temporal, tmp_path) as (_, worker, crew):
         worker.kill()
         assert await none_left(crew)
 
