@@ -237,6 +237,13 @@ async def test_addresses_are_looked_at(standings: Standings) -> None:
     assert [one.domestic for one in found] == [True, True, True, False, True]
 
 
+@pytest.mark.parametrize("email", [" ada@example.com", "ada@example.com\n", "ada@example.com "])
+async def test_an_address_is_looked_at_as_it_would_be_written_to(standings: Standings, email: str) -> None:
+    """Consent knows one spelling of an address; a provider is given the one that stands there."""
+    (found,) = await standings.read([proposed(channel="email", recipient=Person("Ada", email))])
+    assert found.address_problem
+
+
 async def test_a_page_is_read_in_a_handful_of_queries(engine: AsyncEngine, consents: Consents) -> None:
     """Twelve hundred recipients, each with a standing of their own, and each gets their own."""
     strict = replace(
