@@ -42,6 +42,7 @@ STAGE = SearchAttributeKey.for_keyword("Stage")
 NEXT_NOTICE = SearchAttributeKey.for_keyword("NextNotice")
 NEXT_NOTICE_AT = SearchAttributeKey.for_datetime("NextNoticeAt")
 LAST_OUTCOME = SearchAttributeKey.for_keyword("LastOutcome")
+UNDER_WAY_IS_NEXT = "under-way-is-next"
 SEARCH_ATTRIBUTES = (MERCHANT_ID, MEMBER_ID, STAGE, NEXT_NOTICE, NEXT_NOTICE_AT, LAST_OUTCOME)
 
 
@@ -178,7 +179,10 @@ class Loop(ABC, Generic[S]):
     def show(self, agenda: Agenda) -> None:
         """Tell the Web UI: the agenda in words, and the search attributes that have changed."""
         workflow.set_current_details(agenda_markdown(agenda))
-        following = next((n for n in agenda.owed if n.key not in self.under_way), None)
+        # A notice that is under way is the next one until it is settled: one that is held up is found by its
+        # moment, and nothing is written twice for each message.
+        whole = workflow.patched(UNDER_WAY_IS_NEXT)
+        following = next((n for n in agenda.owed if whole or n.key not in self.under_way), None)
         wanted: list[SearchAttributePair[str]] = [SearchAttributePair(STAGE, agenda.stage)]
         if agenda.done:
             last = agenda.done[-1]

@@ -28,6 +28,7 @@ from models.people import Person
 from models.timing import Offset, end_of_day, local_day, moment
 from tests.requirements import requirement
 from tests.world import ADA, BO, CY, MERCHANT, World, a_world, booking, now, service
+from workflows.lifecycle import NEXT_NOTICE, NEXT_NOTICE_AT
 
 ZONE = MERCHANT.zone
 PARTNER = Person("Dee Partner", "dee@example.com", "", "en", id="dee")
@@ -437,3 +438,22 @@ async def test_an_administrator_finds_the_booking_by_what_matters(world: World) 
     assert attributes["NextNoticeAt"] == two_days_before(made.services[0].starts_at)
     assert attributes["LastOutcome"].endswith(" sent")
     assert await description.static_summary() == f"Booking {made.booking_id} at lumi"
+
+
+async def test_a_notice_that_is_held_up_is_found_by_its_moment(world: World) -> None:
+    """What is being tried is the next notice until it is settled: by its past moment it is found."""
+    world.mail_sink.refuse = lambda _: "451 try again"
+    made = booking(service("s1", 10, ADA), method=PaymentMethod.IN_PERSON)
+    id = (await world.carillon.start_booking(made)).lifecycle
+    await world.carillon.tell(id, Accepted(event_id="ok"))
+    await world.until(id, lambda agenda: agenda.stage == OrderStatus.ACCEPTED)
+    assert await _next_notice(world, id) == ("order_placed", made.ordered_at)
+    world.mail_sink.refuse = None
+    await world.quiet(id)
+    assert await _next_notice(world, id) == ("pre_visit", two_days_before(made.services[0].starts_at))
+
+
+async def _next_notice(world: World, lifecycle: str) -> tuple[Any, Any]:
+    """Its kind and moment, as an administrator finds them."""
+    found = (await world.handle(lifecycle).describe()).typed_search_attributes
+    return found.get(NEXT_NOTICE), found.get(NEXT_NOTICE_AT)
