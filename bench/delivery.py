@@ -31,7 +31,7 @@ from activities.attempt import Attempt, Item
 from activities.database import migrate, open_database
 from activities.handing_over import HandingOver
 from activities.message_log import MessageLog
-from activities.message_rows import Asked, Left
+from activities.message_rows import Asked, Claim, Left
 from activities.pipeline import Pipeline
 from activities.rates import Rates
 from activities.rendering import Renderer
@@ -45,17 +45,27 @@ from models.merchant import SmsProvider, SmsSettings
 from models.notices import Kind
 from models.people import Person, Role
 from models.tables.messages import MessageStatus
+from policies.gate import POLICY_VERSION
 
 AIM = 0.5
 """Of the floor's messages a second."""
 SHOP = replace(MERCHANT, sms=SmsSettings(SmsProvider.CONSOLE))
+PROVIDER = "console"
+SAID = {
+    "locale": "en",
+    "subject": "",
+    "text": "Lumi Studio: see you on Sat 28 Nov at 23:16 for Pilates, Studio A. Something came up? +886227001234",
+    "segments": 1,
+    "policy_version": POLICY_VERSION,
+}
+"""What the pipeline writes of a message beside whom it is to."""
 out = Console(width=100, highlight=False)
 
 
 class Nowhere:
     """A provider that takes everything at once."""
 
-    provider = "console"
+    provider = PROVIDER
     abilities = Abilities()
 
     async def send(self, message: Message) -> Receipt:
@@ -121,10 +131,15 @@ async def _sides(engine: AsyncEngine, count: int, rounds: int) -> tuple[Measured
 
 
 async def _floor(log: MessageLog, deliveries: Sequence[Delivery[BookingContent]]) -> None:
+    """The same rows as those of the pipeline, all claimed at one time and then all settled."""
     now = datetime.now(UTC)
-    asked = [Asked(delivery, "sms", SHOP, "floor", now, {}) for delivery in deliveries]
-    claims = await log.claim(asked)
-    await log.leave([Left(claim, SHOP.id, MessageStatus.SENT, now, provider="console") for claim in claims])
+    claims = await log.claim([Asked(one, "sms", SHOP, "floor", now, SAID) for one in deliveries])
+    await log.leave([_sent(claim, one, now) for claim, one in zip(claims, deliveries, strict=True)])
+
+
+def _sent(claim: Claim, delivery: Delivery[BookingContent], now: datetime) -> Left:
+    key, address = claim.key, delivery.notice.recipient.phone
+    return Left(claim, SHOP.id, MessageStatus.SENT, now, provider=PROVIDER, provider_id=key, address=address)
 
 
 async def _whole(pipeline: Pipeline, items: Sequence[Item], token: str) -> None:
