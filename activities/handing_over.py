@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from activities.attempt import Attempt, Item, Later
 from activities.batch import OUT_OF_REACH
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Job:
-    """A message that is ready to leave.
+    """A message that is ready to leave. `paced`: its turn is the provider's to give.
 
     `answer`: what came of it, once that is in the log. `overtaken`: another attempt is at work.
     """
@@ -44,6 +44,7 @@ class Job:
     item: Item
     asked: Asked
     rendered: Rendered
+    paced: bool = False
     answer: ChannelOutcome | Later | None = None
     overtaken: bool = False
 
@@ -79,32 +80,25 @@ class HandingOver:
         except DeliveryError:
             return False  # what is wrong with it is told when it is handed over
 
-    async def send(self, groups: AsyncIterator[Sequence[Job]], attempt: Attempt) -> None:
-        """Claim and hand over one group after another, the messages of each side by side.
+    async def send(self, groups: Iterable[Sequence[Job]], attempt: Attempt) -> None:
+        """Claim and hand over one group after another, the messages of each side by side; answer every job.
 
-        Every job is answered, but for groups that an attempt which was overtaken does not reach. What came of
-        a group is written down in the transaction that claims the next one: a crash leaves no more in doubt
-        than one group. The next one is made ready while the database works.
+        What came of a group is written down in the transaction that claims the next one: a crash leaves no
+        more in doubt than one group.
         """
         gone: list[_Leaving] = []
-        jobs = await anext(groups, None)
-        while jobs is not None:
-            leaving, following = await asyncio.gather(
-                self._claimed(jobs, gone, attempt), anext(groups, None), return_exceptions=True
-            )
-            if isinstance(leaving, BaseException):
-                raise leaving
+        for jobs in groups:
+            leaving = await self._claimed(jobs, gone, attempt)
             if any(job.overtaken for job in jobs):
+                _give_up(groups)
                 return
-            faults = await self._go([one for one in leaving if one.left is None], attempt)
+            going = [one for one in leaving if one.left is None]
+            came = await asyncio.gather(*(self._one(one, attempt) for one in going), return_exceptions=True)
             gone = leaving
-            if isinstance(following, BaseException):
-                faults.append(following)
             # What nobody foresaw of one leaves none of the others in doubt.
-            if faults:
+            if faults := [fault for fault in came if fault is not None]:
                 await self._write_down(gone, attempt)
                 raise faults[0]
-            jobs = cast(Sequence[Job] | None, following)
         await self._write_down(gone, attempt)
 
     async def _claimed(
@@ -164,9 +158,9 @@ class HandingOver:
             item = one.job.item
             place = id(item.merchant), item.channel
             try:
-                one.providers = known.get(place) or self._usable(item)
+                one.providers = known.get(place) or _providers(item, self._channels)
             except DeliveryError as error:
-                one.left = _failed(one, now, error, "")
+                one.left = _failed(one, attempt, error, "")
                 continue
             known[place] = one.providers
             first = one.providers[0]
@@ -175,15 +169,9 @@ class HandingOver:
             one.doubtful &= len(one.providers) > 1 or not first.abilities.idempotent
             if one.doubtful and _once_at_most(item, first):
                 reason = "an attempt died after it may have sent this, and it may not go twice"
-                one.left = _left(one, now, MessageStatus.UNCERTAIN, reason, first.provider)
+                one.left = _left(one, attempt, MessageStatus.UNCERTAIN, reason, first.provider)
             elif late := over or _past(item, now):
-                one.left = _left(one, now, MessageStatus.WAITING, late)
-
-    def _usable(self, item: Item) -> Sequence[Channel]:
-        """Whom the merchant has chosen; DeliveryError where that, or the first one's pace, is not set up."""
-        providers = _providers(item, self._channels)
-        self._limit(providers[0], item.merchant)
-        return providers
+                one.left = _left(one, attempt, MessageStatus.WAITING, late)
 
     async def _mark(self, leaving: Sequence[_Leaving], attempt: Attempt) -> None:
         """From here on they may have been sent. What another attempt has taken over is left to that one."""
@@ -193,68 +181,38 @@ class HandingOver:
         for one, ours in zip(held, await self._log.hand_over([one.claim for one in held]), strict=True):
             one.held = False
             if not ours:
-                one.left = _left(one, attempt.now, MessageStatus.WAITING, OVERTAKEN)
+                one.left = _left(one, attempt, MessageStatus.WAITING, OVERTAKEN)
 
-    async def _go(self, going: Sequence[_Leaving], attempt: Attempt) -> list[BaseException]:
-        """What becomes of the messages of a group; answers what nobody foresaw.
+    async def _one(self, one: _Leaving, attempt: Attempt) -> None:
+        """What becomes of one message. Never raises but for what nobody foresaw.
 
-        They go by the merchant's provider; by the second one where the first is down and surely did not send.
+        It goes by the merchant's provider; by the second one where the first is down and surely did not send.
         """
-        at_once = [one for one in going if not one.held]
-        waiting = [self._one(one, one.providers, attempt) for one in going if one.held]
-        faults = await asyncio.gather(self._at_once(at_once, attempt), *waiting, return_exceptions=True)
-        left_over = [self._one(one, one.providers[1:], attempt) for one in at_once if one.left is None]
-        if left_over:
-            faults += await asyncio.gather(*left_over, return_exceptions=True)
-        return [fault for fault in faults if fault is not None]
-
-    async def _at_once(self, going: Sequence[_Leaving], attempt: Attempt) -> None:
-        """Give all of them to their first provider: the clock was looked at with the claim."""
-        now = attempt.now
-        answers = await _handed_over([(one.providers[0], _message(one.job, now)) for one in going])
-        now = attempt.now
-        for one, answer in zip(going, answers, strict=True):
-            self._note(answer, one.providers[0], one, now)
-
-    async def _one(self, one: _Leaving, providers: Sequence[Channel], attempt: Attempt) -> None:
-        """Give one message to these providers, until one of them settles it."""
-        for provider in providers:
+        for provider in one.providers:
             try:
-                limit = self._limit(provider, one.job.item.merchant)
+                one.left = await self._by(provider, one, attempt)
             except DeliveryError as error:
-                self._note(error, provider, one, attempt.now)
-            else:
-                if await self._may_leave(limit, provider, one, attempt):
-                    (answer,) = await _handed_over([(provider, _message(one.job, attempt.now))])
-                    self._note(answer, provider, one, attempt.now)
+                _blot(error, one.job)
+                last = provider is one.providers[-1]
+                if last or error.permanent or error.doubtful or one.claim.doubtful:
+                    one.left = _failed(one, attempt, error, provider.provider)
+                else:
+                    _log.warning("%s is down, the next provider takes over: %s", provider.provider, error)
             if one.left is not None:
                 return
 
-    async def _may_leave(
-        self, limit: Limit | None, provider: Channel, one: _Leaving, attempt: Attempt
-    ) -> bool:
-        """Wait for the provider's turn, and look at the clock again."""
-        turn = await self._turn(limit, one, attempt)
-        if one.left is not None:  # taken over
-            return False
-        now = attempt.now
-        if turn is not None and not turn.given:
-            one.left = _not_yet(one, now, turn, provider)
-        elif late := _over(attempt) or _past(one.job.item, now):
-            one.left = _left(one, now, MessageStatus.WAITING, late)
-        return one.left is None
-
-    def _note(self, answer: Receipt | DeliveryError, provider: Channel, one: _Leaving, now: datetime) -> None:
-        """What a provider's answer makes of a message; nothing yet where the next provider takes over."""
-        if not isinstance(answer, DeliveryError):
-            one.left = _sent(one, now, answer, provider)
-            return
-        _blot(answer, one.job)
-        last = provider is one.providers[-1]
-        if last or answer.permanent or answer.doubtful or one.claim.doubtful:
-            one.left = _failed(one, now, answer, provider.provider)
-        else:
-            _log.warning("%s is down, the next provider takes over: %s", provider.provider, answer)
+    async def _by(self, provider: Channel, one: _Leaving, attempt: Attempt) -> Left:
+        limit = self._limit(provider, one.job.item.merchant)
+        # The first one is asked right after the claim, where the clock was looked at.
+        if limit is not None or one.held or provider is not one.providers[0]:
+            turn = await self._turn(limit, one, attempt)
+            if one.left is not None:  # taken over
+                return one.left
+            if turn is not None and not turn.given:
+                return _not_yet(one, attempt, turn, provider)
+            if late := _over(attempt) or _past(one.job.item, attempt.now):
+                return _left(one, attempt, MessageStatus.WAITING, late)
+        return _sent(one, attempt, await _hand_over(provider, _message(one.job, attempt)), provider)
 
     async def _turn(self, limit: Limit | None, one: _Leaving, attempt: Attempt) -> Turn | None:
         """Wait until the provider's pace lets this message go; None where it sets none."""
@@ -269,6 +227,13 @@ class HandingOver:
         if key not in self._limits:
             self._limits[key] = limit_of(provider, self._channels.credentials, merchant.id)
         return self._limits[key]
+
+
+def _give_up(groups: Iterable[Sequence[Job]]) -> None:
+    """Leave the rest to the attempt that is at work."""
+    for jobs in groups:
+        for job in jobs:
+            job.answer = Later(job.item.channel, OVERTAKEN)
 
 
 def _lefts(gone: Sequence[_Leaving]) -> list[Left]:
@@ -298,50 +263,22 @@ def _past(item: Item, now: datetime) -> str:
     return "its last moment passed before it could leave" if now > item.delivery.notice.not_after else ""
 
 
-async def _handed_over(sends: Sequence[tuple[Channel, Message]]) -> list[Receipt | DeliveryError]:
-    """Give messages to their providers side by side, within one limit of time; each with its answer or error.
-
-    One limit for all: one for each would cost more than the rest of a hand-over.
-    """
-    errors = [_cannot(provider, message) for provider, message in sends]
-    tasks = {
-        number: asyncio.create_task(provider.send(message))
-        for number, (provider, message) in enumerate(sends)
-        if errors[number] is None
-    }
-    if tasks:
-        try:
-            _, late = await asyncio.wait(tasks.values(), timeout=SEND_LIMIT.total_seconds())
-        finally:
-            for task in tasks.values():
-                task.cancel()
-        if late:
-            await asyncio.wait(late)
-    return [
-        _answer_of(tasks[number], sends[number][0]) if error is None else error
-        for number, error in enumerate(errors)
-    ]
-
-
-def _cannot(provider: Channel, message: Message) -> DeliveryError | None:
+async def _hand_over(provider: Channel, message: Message) -> Receipt:
     hindrance = can_carry(provider.abilities, message)
-    return DeliveryError(hindrance, permanent=True, code="cannot_carry") if hindrance else None
-
-
-def _answer_of(task: asyncio.Task[Receipt], provider: Channel) -> Receipt | DeliveryError:
-    """What came of a hand-over that has ended. Whatever a channel may not raise: it may have sent."""
-    if task.cancelled():
-        return DeliveryError("the provider did not answer in time", doubtful=True)
-    error = task.exception()
-    if error is None and isinstance(receipt := task.result(), Receipt):
-        return receipt
-    if isinstance(error, DeliveryError):
-        return error
-    if error is not None and not isinstance(error, Exception):
-        raise error
-    _log.error("%s raised or answered what no channel may", provider.provider, exc_info=error)
-    reason = f"{type(error).__name__} in the channel {provider.provider}"
-    return DeliveryError(reason, doubtful=True, code="unforeseen")
+    if hindrance is not None:
+        raise DeliveryError(hindrance, permanent=True, code="cannot_carry")
+    try:
+        async with asyncio.timeout(SEND_LIMIT.total_seconds()):
+            return await provider.send(message)
+    except TimeoutError:
+        raise DeliveryError("the provider did not answer in time", doubtful=True) from None
+    except DeliveryError:
+        raise
+    except Exception as error:
+        # A fault in a channel: it may have sent.
+        _log.exception("%s raised what no channel may", provider.provider)
+        reason = f"{type(error).__name__} in the channel {provider.provider}"
+        raise DeliveryError(reason, doubtful=True, code="unforeseen") from error
 
 
 def _blot(error: DeliveryError, job: Job) -> None:
@@ -376,7 +313,7 @@ def _once_at_most(item: Item, provider: Channel) -> bool:
     return loud or provider.abilities.at_most_once
 
 
-def _message(job: Job, now: datetime) -> Message:
+def _message(job: Job, attempt: Attempt) -> Message:
     notice, merchant, rendered = job.item.delivery.notice, job.item.merchant, job.rendered
     return Message(
         key=notice.key,
@@ -390,15 +327,15 @@ def _message(job: Job, now: datetime) -> Message:
         reply_to=merchant.email,
         unsubscribe_url=rendered.unsubscribe,
         attachments=rendered.attachments,
-        valid_for=notice.not_after - now,
+        valid_for=notice.not_after - attempt.now,
     )
 
 
-def _sent(one: _Leaving, now: datetime, receipt: Receipt, provider: Channel) -> Left:
+def _sent(one: _Leaving, attempt: Attempt, receipt: Receipt, provider: Channel) -> Left:
     asked = bool(receipt.provider_id) and provider.abilities.receipts and isinstance(provider, Asking)
     return _left(
         one,
-        now,
+        attempt,
         MessageStatus.SENT,
         one.job.rendered.fallback,
         receipt.provider,
@@ -407,22 +344,22 @@ def _sent(one: _Leaving, now: datetime, receipt: Receipt, provider: Channel) -> 
     )
 
 
-def _not_yet(one: _Leaving, now: datetime, turn: Turn, provider: Channel) -> Left:
+def _not_yet(one: _Leaving, attempt: Attempt, turn: Turn, provider: Channel) -> Left:
     """Nothing has left: its turn comes later than this attempt may wait."""
     reason = f"{provider.provider} takes only so many messages a second"
     wait = max(turn.at - real_time(), timedelta(0))
-    return _left(one, now, MessageStatus.WAITING, reason, provider.provider, wait=wait)
+    return _left(one, attempt, MessageStatus.WAITING, reason, provider.provider, wait=wait)
 
 
-def _failed(one: _Leaving, now: datetime, error: DeliveryError, provider: str) -> Left:
+def _failed(one: _Leaving, attempt: Attempt, error: DeliveryError, provider: str) -> Left:
     """What an error makes of the message: another attempt, unless it can never go."""
     claim, reason = one.claim, str(error)
     if not error.permanent:
-        left = _left(one, now, MessageStatus.WAITING, reason, provider, wait=error.retry_after)
+        left = _left(one, attempt, MessageStatus.WAITING, reason, provider, wait=error.retry_after)
         return replace(left, doubtful=claim.doubtful or error.doubtful)
     return _left(
         one,
-        now,
+        attempt,
         MessageStatus.FAILED,
         reason,
         provider,
@@ -432,14 +369,14 @@ def _failed(one: _Leaving, now: datetime, error: DeliveryError, provider: str) -
 
 
 def _left(
-    one: _Leaving, now: datetime, status: MessageStatus, reason: str, provider: str = "", **more: Any
+    one: _Leaving, attempt: Attempt, status: MessageStatus, reason: str, provider: str = "", **more: Any
 ) -> Left:
     item, claim = one.job.item, one.claim
     return Left(
         claim,
         item.merchant.id,
         status,
-        now,
+        attempt.now,
         reason,
         provider,
         # Until it is settled the doubt stays: the next attempt may go by another provider.

@@ -6,14 +6,13 @@ once; what leaves is claimed in small groups, so that a crash leaves no more dou
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence, Set
-from contextlib import aclosing
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from activities.attempt import Answer, Attempt, Item, Later
-from activities.handing_over import OVERTAKEN, HandingOver, Job
+from activities.handing_over import HandingOver, Job
 from activities.ledger import Want
 from activities.message_log import MessageLog
 from activities.message_rows import Asked, Closing
@@ -55,7 +54,11 @@ class _Way:
     logged: str = ""
     """Its text as the message log keeps it."""
     answer: Answer | None = None
-    job: Job | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it may go: nothing is known of it yet but what it says."""
+        return self.rendered is not None and self.answer is None
 
 
 class Pipeline:
@@ -98,24 +101,25 @@ class Pipeline:
         standings = await self._standings.read([way.proposal for way in ways])
         for way, standing in zip(ways, standings, strict=True):
             way.proposal.standing = standing
-        held: list[tuple[_Way, Refused | Deferred]] = []
-        async with aclosing(self._groups(ways, held, attempt.token, now)) as groups:
-            await self._handing_over.send(groups, attempt)
-        await self._close(held, attempt)
-        return [
-            way.answer or (way.job and way.job.answer) or Later(way.item.channel, OVERTAKEN) for way in ways
-        ]
-
-    async def _groups(
-        self, ways: Sequence[_Way], held: list[tuple[_Way, Refused | Deferred]], token: str, now: datetime
-    ) -> AsyncGenerator[list[Job]]:
-        """Those that pass the gate, rendered, a group at a time; `held` are those that do not.
-
-        It decides, renders and decides again.
-        """
-        own = await self._own_texts({way.item.merchant.id for way in ways})
+        await self._pass_the_gate(ways, attempt)
         paced: dict[tuple[int, str], bool] = {}
         jobs = []
+        for way in ways:
+            if way.passed:
+                place = id(way.item.merchant), way.item.channel
+                if place not in paced:
+                    paced[place] = self._handing_over.paced(way.item)
+                jobs.append((way, _job(way, attempt.token, now, paced=paced[place])))
+        groups = ([job for _, job in jobs[start : start + GROUP]] for start in range(0, len(jobs), GROUP))
+        await self._handing_over.send(groups, attempt)
+        for way, job in jobs:
+            way.answer = job.answer
+        return [way.answer or Later(way.item.channel, "not reached") for way in ways]
+
+    async def _pass_the_gate(self, ways: Sequence[_Way], attempt: Attempt) -> None:
+        """Decide, render, decide again; what does not pass is written down with the rule that held it."""
+        held: list[tuple[_Way, Refused | Deferred]] = []
+        own = await self._own_texts({way.item.merchant.id for way in ways})
         for number, way in enumerate(ways):
             decision = before_rendering(way.proposal)
             if isinstance(decision, Passed):
@@ -124,22 +128,8 @@ class Pipeline:
                     decision = after_rendering(way.proposal)
             if not isinstance(decision, Passed):
                 held.append((way, decision))
-            elif way.rendered is not None:
-                place = id(way.item.merchant), way.item.channel
-                if place not in paced:
-                    paced[place] = self._handing_over.paced(way.item)
-                way.job = _job(way, token, now, paced=paced[place])
-                jobs.append(way.job)
-            if len(jobs) == GROUP:
-                yield jobs
-                jobs = []
-            elif number % BREATH == BREATH - 1:
+            if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
-        if jobs:
-            yield jobs
-
-    async def _close(self, held: Sequence[tuple[_Way, Refused | Deferred]], attempt: Attempt) -> None:
-        """Write down what does not pass, with the rule that held it."""
         outcomes = await self._log.close([_closing(way, decision, attempt.now) for way, decision in held])
         for (way, decision), outcome in zip(held, outcomes, strict=True):
             if isinstance(decision, Deferred) and outcome is None:
@@ -190,7 +180,7 @@ def _job(way: _Way, token: str, now: datetime, *, paced: bool) -> Job:
     }
     want = _want(way)
     asked = Asked(item.delivery, item.channel, item.merchant, token, now, said, want, in_hand=not paced)
-    return Job(item, asked, rendered)
+    return Job(item, asked, rendered, paced)
 
 
 def _proposal(item: Item, now: datetime) -> Proposal:

@@ -1,7 +1,7 @@
 """What may have been sent twice, or not at all: never by a fault of ours, and never without a mark."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -94,11 +94,7 @@ def asked(one: Item, token: str = "first", **changes: Any) -> Asked:
 
 async def handed_over(sending: HandingOver, jobs: Sequence[Job], attempt: Attempt) -> list[Any]:
     """What came of each message of one group."""
-
-    async def one_group() -> AsyncIterator[Sequence[Job]]:
-        yield jobs
-
-    await sending.send(one_group(), attempt)
+    await sending.send([jobs], attempt)
     return [job.answer for job in jobs]
 
 
