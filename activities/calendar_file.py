@@ -119,4 +119,7 @@ def _written(name: str, value: object, *parameters: Parameter) -> bytes:
 
 
 _line = lru_cache(maxsize=1_000)(_written)
-"""From one message to the next most of them are the same, and the library takes its time."""
+"""The same, kept: from one message to the next most lines are alike, and the library takes its time.
+
+What names a recipient is not kept: it is written but once.
+"""

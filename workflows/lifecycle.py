@@ -42,8 +42,10 @@ STAGE = SearchAttributeKey.for_keyword("Stage")
 NEXT_NOTICE = SearchAttributeKey.for_keyword("NextNotice")
 NEXT_NOTICE_AT = SearchAttributeKey.for_datetime("NextNoticeAt")
 LAST_OUTCOME = SearchAttributeKey.for_keyword("LastOutcome")
-UNDER_WAY_IS_NEXT = "under-way-is-next"
 SEARCH_ATTRIBUTES = (MERCHANT_ID, MEMBER_ID, STAGE, NEXT_NOTICE, NEXT_NOTICE_AT, LAST_OUTCOME)
+
+UNDER_WAY_IS_NEXT = "under-way-is-next"
+"""A patch: lives that began before it name what comes after a notice that is under way."""
 
 
 class Loop(ABC, Generic[S]):
@@ -179,10 +181,6 @@ class Loop(ABC, Generic[S]):
     def show(self, agenda: Agenda) -> None:
         """Tell the Web UI: the agenda in words, and the search attributes that have changed."""
         workflow.set_current_details(agenda_markdown(agenda))
-        # A notice that is under way is the next one until it is settled: one that is held up is found by its
-        # moment, and nothing is written twice for each message.
-        whole = workflow.patched(UNDER_WAY_IS_NEXT)
-        following = next((n for n in agenda.owed if whole or n.key not in self.under_way), None)
         wanted: list[SearchAttributePair[str]] = [SearchAttributePair(STAGE, agenda.stage)]
         if agenda.done:
             last = agenda.done[-1]
@@ -191,13 +189,26 @@ class Loop(ABC, Generic[S]):
         updates: list[SearchAttributeUpdate] = [  # type: ignore[type-arg]
             pair.key.value_set(pair.value) for pair in wanted if known.get(pair.key) != pair.value
         ]
-        updates += _next_notice(known, following)
+        updates += _next_notice(known, self.next_notice(agenda))
         if updates:
             workflow.upsert_search_attributes(updates)
+
+    def next_notice(self, agenda: Agenda) -> Notice | None:
+        """The one that the search attributes name."""
+        return next((notice for notice in agenda.owed if notice.key not in self.under_way), None)
 
 
 class Lifecycle(Loop[S]):
     """A process whose notices each go to one person."""
+
+    def next_notice(self, agenda: Agenda) -> Notice | None:
+        """The first that is not settled, under way or not: one that is held up is found by its moment.
+
+        It is also one record less for each message.
+        """
+        if workflow.patched(UNDER_WAY_IS_NEXT):
+            return next(iter(agenda.owed), None)
+        return super().next_notice(agenda)
 
     @abstractmethod
     def delivery(self, notice: Notice) -> Delivery:  # type: ignore[type-arg]

@@ -149,6 +149,14 @@ def test_a_calendar_file_is_the_same_on_every_attempt() -> None:
     assert read(files(one)[0])[1].decoded("dtstamp") == one.notice.due
 
 
+def test_a_calendar_file_is_as_the_library_writes_it() -> None:
+    """Read and written anew it is the same, byte for byte: the order of its lines, and how they are folded."""
+    cases = [*full(), replace(case(accepted(), Kind.VOUCHER), merchant=BARE), *two()]
+    contents = [file.content for one in cases for file in files(one)]
+    assert len(contents) > 3
+    assert [Calendar.from_ical(content).to_ical() for content in contents] == contents
+
+
 def test_only_messages_about_ones_own_sessions_carry_calendar_files() -> None:
     """Voucher, changed voucher and pre-visit; nothing for the booker or the service partner."""
     carrying = {one.notice.kind for one in full() if files(one)}
