@@ -54,7 +54,8 @@ PROVIDER = "console"
 SAID = {
     "locale": "en",
     "subject": "",
-    "text": "Lumi Studio: see you on Sat 28 Nov at 23:16 for Pilates, Studio A. Something came up? +886227001234",
+    "text": "Lumi Studio: see you on Sat 28 Nov at 23:16 for Pilates, Studio A. "
+    "Something came up? +886227001234",
     "segments": 1,
     "policy_version": POLICY_VERSION,
 }
