@@ -1,6 +1,8 @@
 """One way to open the database, so that every process treats it alike."""
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -28,6 +30,9 @@ CHECKPOINT_PAGES = 4_000
 """So many pages (of 4 KB) gather before they are moved into the file itself, which is waited for."""
 READERS = 3
 """So many transactions read a SQLite file at one time, besides the one that writes."""
+
+SHORTEST, LONGEST = 0.000_25, 0.001
+"""Seconds between two looks whether another process has done writing: at first, and at the most."""
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
@@ -80,7 +85,8 @@ class _File:
     """A SQLite file, opened once more for transactions that are done at one go."""
 
     def __init__(self, url: str) -> None:
-        self.engine = _prepared(create_engine(url, **_sqlite_arguments(check_same_thread=False)))
+        arguments = _sqlite_arguments(check_same_thread=False)
+        self.engine = _prepared(create_engine(url, **arguments), _begin_promptly)
         self._threads: dict[bool, ThreadPoolExecutor] = {}
 
     async def transact(self, work: Work[T], *, writes: bool) -> T:
@@ -146,7 +152,7 @@ def _finished(work: Awaitable[T]) -> T:
 
 def _sqlite(url: str) -> AsyncEngine:
     engine = create_async_engine(url, **_sqlite_arguments())
-    _prepared(engine.sync_engine)
+    _prepared(engine.sync_engine, _begin)
     file = _FILES[engine] = _File(url.replace("+aiosqlite", ""))
 
     @event.listens_for(engine.sync_engine, "engine_disposed")
@@ -165,9 +171,7 @@ def _sqlite_arguments(**connecting: Any) -> dict[str, Any]:
     }
 
 
-def _prepared(engine: Engine) -> Engine:
-    # Several processes write: a writer takes its place at once, for one that turns from reader into
-    # writer halfway fails at once instead of waiting for its turn.
+def _prepared(engine: Engine, begin: Callable[[Connection], None]) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None
@@ -179,12 +183,45 @@ def _prepared(engine: Engine) -> Engine:
         cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        reads_only = connection.get_execution_options().get("reads_only")
-        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
-
+    event.listen(engine, "begin", begin)
     return engine
+
+
+def _begin(connection: Connection) -> None:
+    # Several processes write: a writer takes its place at once, for one that turns from reader into
+    # writer halfway fails at once instead of waiting for its turn.
+    reads_only = connection.get_execution_options().get("reads_only")
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+
+
+def _begin_promptly(connection: Connection) -> None:
+    """The same, but whoever waits for the writer of another process looks again soon.
+
+    SQLite itself sleeps longer and longer, up to a tenth of a second; most writers take a few milliseconds.
+    """
+    if connection.get_execution_options().get("reads_only"):
+        return _begin(connection)
+    file = cast(sqlite3.Connection, connection.connection.driver_connection)
+    until, pause = time.monotonic() + BUSY_SECONDS, SHORTEST
+    file.execute("PRAGMA busy_timeout=0")
+    try:
+        while not _begun(connection, file):
+            if time.monotonic() > until:
+                return _begin(connection)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST)
+    finally:
+        file.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
+
+
+def _begun(connection: Connection, file: sqlite3.Connection) -> bool:
+    try:
+        file.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return False
+        _begin(connection)  # raises it as every other error is raised
+    return True
 
 
 MIGRATION_LOCK = 0x0CA7_1110

@@ -1,7 +1,11 @@
 """The database: its migrations are what the tables say, and several processes may use it at once."""
 
 import asyncio
+import sqlite3
 import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,11 +13,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import SQLModel
 
 import models.tables  # noqa: F401
-from activities.database import migrate, open_database, reading, revision, writing
+from activities import database
+from activities.batch import OUT_OF_REACH
+from activities.database import migrate, open_database, reading, revision, transact, writing
 from tests.requirements import requirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -84,3 +90,53 @@ async def test_an_error_quotes_nothing_that_was_to_be_written(engine: AsyncEngin
             await connection.execute(text("INSERT INTO nowhere VALUES (:phone)"), {"phone": "+886912000111"})
     assert "nowhere" in str(caught.value)
     assert "912000111" not in f"{caught.value} {caught.value!r}"
+
+
+@pytest.fixture
+async def file(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    """A SQLite file with one row."""
+    opened = open_database(f"sqlite:///{tmp_path / 'counter.db'}")
+    async with writing(opened) as connection:
+        await connection.execute(text("CREATE TABLE counter (n INTEGER NOT NULL)"))
+        await connection.execute(text("INSERT INTO counter VALUES (0)"))
+    yield opened
+    await opened.dispose()
+
+
+@contextmanager
+def another_writer(file: AsyncEngine) -> Iterator[sqlite3.Connection]:
+    """Somebody who has begun to write, as another process would."""
+    other = sqlite3.connect(str(file.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield other
+    other.close()
+
+
+async def _counted(connection: AsyncConnection) -> int:
+    await connection.execute(text("UPDATE counter SET n = n + 1"))
+    return int((await connection.execute(text("SELECT n FROM counter"))).scalar_one())
+
+
+async def test_whoever_waits_for_another_writer_has_its_turn_when_that_one_is_done(
+    file: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks again and again, and then it sees what the other one wrote."""
+    looked, loop = asyncio.Event(), asyncio.get_running_loop()
+    monkeypatch.setattr(time, "sleep", lambda _: loop.call_soon_threadsafe(looked.set))
+    with another_writer(file) as other:
+        waiting = asyncio.create_task(transact(file, _counted))
+        await looked.wait()
+        other.execute("UPDATE counter SET n = 41")
+        assert not waiting.done()
+        other.execute("COMMIT")
+        assert await waiting == 42
+
+
+async def test_a_file_that_somebody_keeps_to_himself_is_out_of_reach(
+    file: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is an error that is tried again, and not waited for without end; later all is as before."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    with another_writer(file), pytest.raises(OUT_OF_REACH, match="locked"):
+        await transact(file, _counted)
+    assert await transact(file, _counted) == 1
