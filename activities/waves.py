@@ -30,6 +30,8 @@ from models.wave_state import CloseWave, Cut, CutOrder, PageDone, PageOrder
 PAGE = timedelta(minutes=4)
 """One go at a page. Nothing leaves in its last minute: it is over before the next one begins."""
 LATEST, LAST_WORD = PAGE - timedelta(seconds=60), PAGE - timedelta(seconds=10)
+TOGETHER = 500
+"""So many members of a page are read and decided at one time."""
 BEAT = timedelta(seconds=5)
 """So often a page gives a sign, or four times in the time that it may give none."""
 
@@ -64,11 +66,12 @@ class Waves:
         """Where the next pages of the audience end, by the ids of its members."""
         wave, options = order.wave, order.options
         merchant = await self._merchant(wave)
-        size, most = options.page_size, options.page_size * options.cut_ahead
+        most = options.page_size * options.cut_ahead
         ids, member_id = self._who(wave, merchant, activity.info().started_time)
         async with reading(self._engine) as connection:
             query = ids.where(member_id > order.after).order_by(member_id).limit(most)
             found = list((await connection.execute(query)).scalars())
+        size = options.even_size(len(found))
         ends = found[size - 1 :: size]
         if len(found) % size:
             ends.append(found[-1])
@@ -136,8 +139,8 @@ class Waves:
         return owed
 
     async def _deliver(self, order: PageOrder, attempt: Attempt, hand: Hand) -> PageDone:
-        """All of a page, so many members at a time: since it was cut more may have come to be on it."""
-        wave, page, size = order.wave, order.page, order.options.page_size
+        """All of a page, so many members at a time."""
+        wave, page = order.wave, order.page
         merchant = await self._merchant(wave)
         ids, member_id = self._who(wave, merchant, attempt.now)
         within = ids.where(member_id > page.after, member_id <= page.until).order_by(member_id)
@@ -147,12 +150,12 @@ class Waves:
 
         members = await transact(self._engine, look, writes=False)
         tally = Tally(page.counted_to)
-        for start in range(0, len(members), size):
+        for start in range(0, len(members), TOGETHER):
             hand.position = start, len(members)
             if attempt.stopped() or attempt.elapsed() > attempt.latest:
                 tally.leave(len(members) - start)
                 break
-            await self._send(members[start : start + size], wave, merchant, attempt, tally)
+            await self._send(members[start : start + TOGETHER], wave, merchant, attempt, tally)
         return tally.done(attempt.now, stopped=attempt.stopped())
 
     async def _send(

@@ -182,7 +182,7 @@ def _print_aims(found: Found, counts: list[int], options: WaveOptions) -> None:
         for side, aim in ((APSCHEDULER, SCHEDULER_AIM), (PROCRASTINATE, 1.0), (LOOP, LOOP_AIM)):
             if other := found.runs.get((count, side)):
                 _aim(run.per_second / other.per_second, aim, f"{count:,}: times the {side}")
-        pages = min(options.in_flight, -(-count // options.page_size))
+        pages = min(options.in_flight, -(-count // options.even_size(count)))
         allowed = min(pages * GROUP, count) / SLOW
         what = f"a provider of {1000 * SLOW:.0f} ms allows {pages} pages"
         _aim(

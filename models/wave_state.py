@@ -13,6 +13,8 @@ AFTER = timedelta(seconds=1)
 """So long past its last moment a message is surely called missed."""
 MOST_PAGES = 2_500
 """So many pages are open at one time, each with whoever waits on it: a state must not outgrow its payload."""
+SMALL_PAGE = 500
+"""Pages are not made smaller than this only to keep all hands busy."""
 REASONS, REASON = 2, 120
 """So many reasons of a page are remembered, those of most members, and so many characters of each."""
 MOST_REASONS = 20
@@ -56,14 +58,23 @@ _NUMBERS = tuple(one.name for one in fields(Counts) if one.name != "skipped")
 class WaveOptions:
     """How a wave is cut and sent.
 
-    `page_size`: members in a page. `in_flight`: pages under way at one time. `cut_ahead`: so many pages are
-    cut at one time. `heartbeat_seconds`: a page that gives no sign for so long is taken up by another worker.
+    `page_size`: the most members of a page. `in_flight`: pages under way at one time. `cut_ahead`: so many
+    pages of that size are cut at one time. `heartbeat_seconds`: a page that gives no sign for so long is
+    taken up by another worker.
     """
 
-    page_size: int = 500
+    page_size: int = 2_000
     in_flight: int = 4
-    cut_ahead: int = 20
+    cut_ahead: int = 10
     heartbeat_seconds: float = 30
+
+    def even_size(self, members: int) -> int:
+        """How large the pages of so many members are: each costs the server the same, whatever it holds.
+
+        As large as may be, but so that all hands are busy to the end, unless the pages were then very small.
+        """
+        rounds = -(-members // (self.page_size * self.in_flight)) or 1
+        return min(self.page_size, max(SMALL_PAGE, -(-members // (rounds * self.in_flight))))
 
 
 @dataclass(frozen=True)

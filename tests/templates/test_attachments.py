@@ -150,7 +150,7 @@ def test_a_calendar_file_is_the_same_on_every_attempt() -> None:
 
 
 def test_a_calendar_file_is_as_the_library_writes_it() -> None:
-    """Read and written anew it is the same, byte for byte: the order of its lines, and how they are folded."""
+    """Read and written anew it is the same, byte for byte: the order of its lines, and their folds."""
     cases = [*full(), replace(case(accepted(), Kind.VOUCHER), merchant=BARE), *two()]
     contents = [file.content for one in cases for file in files(one)]
     assert len(contents) > 3
