@@ -11,6 +11,7 @@ from activities.attempt import Attempt, Item, Later
 from activities.batch import OUT_OF_REACH
 from activities.message_log import MessageLog
 from activities.message_rows import Asked, Claim, Closing, Left
+from activities.one_limit import Together, one_limit
 from activities.rates import Limit, Rates, Turn, limit_of, real_time
 from activities.receipts import FIRST_ASK
 from activities.rendering import Rendered
@@ -93,7 +94,9 @@ class HandingOver:
                 _give_up(groups)
                 return
             going = [one for one in leaving if one.left is None]
-            came = await asyncio.gather(*(self._one(one, attempt) for one in going), return_exceptions=True)
+            with one_limit(SEND_LIMIT) as together:
+                ways = (self._one(one, attempt, together) for one in going)
+                came = await asyncio.gather(*ways, return_exceptions=True)
             gone = leaving
             # What nobody foresaw of one leaves none of the others in doubt.
             if faults := [fault for fault in came if fault is not None]:
@@ -183,14 +186,14 @@ class HandingOver:
             if not ours:
                 one.left = _left(one, attempt, MessageStatus.WAITING, OVERTAKEN)
 
-    async def _one(self, one: _Leaving, attempt: Attempt) -> None:
+    async def _one(self, one: _Leaving, attempt: Attempt, together: Together) -> None:
         """What becomes of one message. Never raises but for what nobody foresaw.
 
         It goes by the merchant's provider; by the second one where the first is down and surely did not send.
         """
         for provider in one.providers:
             try:
-                one.left = await self._by(provider, one, attempt)
+                one.left = await self._by(provider, one, attempt, together)
             except DeliveryError as error:
                 _blot(error, one.job)
                 last = provider is one.providers[-1]
@@ -201,10 +204,12 @@ class HandingOver:
             if one.left is not None:
                 return
 
-    async def _by(self, provider: Channel, one: _Leaving, attempt: Attempt) -> Left:
+    async def _by(self, provider: Channel, one: _Leaving, attempt: Attempt, together: Together) -> Left:
         limit = self._limit(provider, one.job.item.merchant)
-        # The first one is asked right after the claim, where the clock was looked at.
-        if limit is not None or one.held or provider is not one.providers[0]:
+        if limit is None and not one.held and provider is one.providers[0]:
+            # It is asked right after the claim, where the clock was looked at, as that of all the others.
+            receipt = await _hand_over(provider, _message(one.job, attempt), together)
+        else:
             turn = await self._turn(limit, one, attempt)
             if one.left is not None:  # taken over
                 return one.left
@@ -212,7 +217,9 @@ class HandingOver:
                 return _not_yet(one, attempt, turn, provider)
             if late := _over(attempt) or _past(one.job.item, attempt.now):
                 return _left(one, attempt, MessageStatus.WAITING, late)
-        return _sent(one, attempt, await _hand_over(provider, _message(one.job, attempt)), provider)
+            with one_limit(SEND_LIMIT) as alone:
+                receipt = await _hand_over(provider, _message(one.job, attempt), alone)
+        return _sent(one, attempt, receipt, provider)
 
     async def _turn(self, limit: Limit | None, one: _Leaving, attempt: Attempt) -> Turn | None:
         """Wait until the provider's pace lets this message go; None where it sets none."""
@@ -263,13 +270,12 @@ def _past(item: Item, now: datetime) -> str:
     return "its last moment passed before it could leave" if now > item.delivery.notice.not_after else ""
 
 
-async def _hand_over(provider: Channel, message: Message) -> Receipt:
+async def _hand_over(provider: Channel, message: Message, within: Together) -> Receipt:
     hindrance = can_carry(provider.abilities, message)
     if hindrance is not None:
         raise DeliveryError(hindrance, permanent=True, code="cannot_carry")
     try:
-        async with asyncio.timeout(SEND_LIMIT.total_seconds()):
-            return await provider.send(message)
+        return await within.wait_for(provider.send(message))
     except TimeoutError:
         raise DeliveryError("the provider did not answer in time", doubtful=True) from None
     except DeliveryError:
@@ -390,4 +396,8 @@ def _answer(left: Left) -> ChannelOutcome | Later:
     channel = left.claim.channel
     if not left.settled:
         return Later(channel, left.reason, left.wait)
-    return ChannelOutcome(channel, Status(left.status), left.now, left.reason, left.provider, left.doubtful)
+    status = _STATUSES[left.status]
+    return ChannelOutcome(channel, status, left.now, left.reason, left.provider, left.doubtful)
+
+
+_STATUSES = {MessageStatus(status): status for status in Status}

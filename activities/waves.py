@@ -1,7 +1,7 @@
 """The activities of a wave: its audience is cut into pages, each page delivered, what is left settled."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -162,13 +162,11 @@ class Waves:
         self, members: Sequence[str], wave: Wave, merchant: Merchant, attempt: Attempt, tally: Tally
     ) -> None:
         """Send to some members what is not settled yet, and count them."""
-        on = merchant.channels
         settled, chosen = await self._look(members, wave, merchant, attempt.now)
         items = [
             item
-            for one in chosen
-            for item in _items(one, wave, merchant, on)
-            if item.channel not in settled.get(one.content.member_id, {})
+            for item in _items(chosen, wave, merchant)
+            if item.channel not in settled.get(item.delivery.content.member_id, {})
         ]
         later = _noted(settled, items, await self._pipeline.send(items, attempt))
         refused = [member_id for member_id, by in settled.items() if _ruled_out(by)]
@@ -229,26 +227,23 @@ def _ids(found: Select[tuple[str]]) -> tuple[Select[Any], Any]:
     return select(member_id), member_id
 
 
-def _items(chosen: Chosen, wave: Wave, merchant: Merchant, on: Collection[str]) -> list[Item]:
-    """A notice by every channel that the wave, the merchant (`on`) and the member have.
+def _items(chosen: Sequence[Chosen], wave: Wave, merchant: Merchant) -> Iterator[Item]:
+    """Notices by every channel that the wave, the merchant and the member have.
 
     Where there is none it is proposed by the first channel all the same: the gate refuses it, and the
     history says why.
     """
-    person = chosen.person
-    usable = tuple(one for one in wave.channels if one in on and person.address(one))
-    channels = usable or wave.channels[:1]
-    notice = Notice(
-        key=key_of(wave, chosen.content.member_id),
-        kind=wave.kind,
-        role=CATALOGUE[wave.kind].role,
-        recipient=person,
-        channels=channels,
-        due=wave.due,
-        not_after=min(wave.not_after, chosen.not_after or wave.not_after),
-    )
-    delivery = Delivery(notice, chosen.content, wave.merchant_id, wave.lifecycle)
-    return [Item(delivery, channel, merchant) for channel in channels]
+    prefix, role = key_of(wave, ""), CATALOGUE[wave.kind].role
+    on = merchant.channels
+    usable = [channel for channel in wave.channels if channel in on]
+    for one in chosen:
+        channels = tuple([channel for channel in usable if one.person.address(channel)]) or wave.channels[:1]
+        not_after = min(wave.not_after, one.not_after or wave.not_after)
+        key = prefix + one.content.member_id
+        notice = Notice(key, wave.kind, role, one.person, channels, wave.due, not_after)
+        delivery = Delivery(notice, one.content, wave.merchant_id, wave.lifecycle)
+        for channel in channels:
+            yield Item(delivery, channel, merchant)
 
 
 def _noted(

@@ -373,6 +373,35 @@ async def test_the_second_provider_is_not_asked_when_the_first_took_too_long_to_
     assert (len(first.given), second.given) == (1, [])
 
 
+async def test_one_that_hangs_is_in_doubt_and_keeps_the_second_provider_from_nobody(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others of its group go on at once; when its time is over nobody knows whether it has gone."""
+    monkeypatch.setattr("activities.handing_over.SEND_LIMIT", timedelta(seconds=0.2))
+    page = [free(number, TWO) for number in range(3)]
+    hangs, stands_in = page[1].delivery.notice.key, asyncio.Event()
+
+    async def down_or_silent(message: Message) -> Receipt:
+        if message.key == hangs:
+            async with asyncio.timeout(10):
+                await stands_in.wait()  # it hangs at least until the others have been taken
+            await asyncio.Event().wait()
+        return await down(message)
+
+    async def take(message: Message) -> Receipt:
+        if len(second.given) == 2:
+            stands_in.set()
+        return await taken(message)
+
+    first, second = Fake(down_or_silent), Fake(take, provider="console")
+    answers = await pipeline(engine, first, second).send(page, Clock().attempt())
+    assert [_status(one[-1]) for one in answers] == ["sent", "later", "sent"]
+    assert (len(first.given), hangs in second.given) == (3, False)
+    rows = await rows_of(engine)
+    assert (rows[hangs]["status"], rows[hangs]["doubtful"]) == ("waiting", True)
+    assert "did not answer in time" in rows[hangs]["reason"]
+
+
 async def test_what_is_in_doubt_does_not_go_by_the_second_provider(engine: AsyncEngine) -> None:
     """The first may have it, and its key means nothing to the second."""
     first, second = Fake(down, abilities=KEYED), Fake(provider="console")
