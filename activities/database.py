@@ -31,8 +31,8 @@ CHECKPOINT_PAGES = 4_000
 READERS = 3
 """So many transactions read a SQLite file at one time, besides the one that writes."""
 
-SHORTEST, LONGEST = 0.000_25, 0.001
-"""Seconds between two looks whether another process has done writing: at first, and at the most."""
+FIRST_LOOK, LONGEST_LOOK = 0.000_25, 0.001
+"""Seconds until the next look whether another process has done writing: at first, and at the most."""
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
@@ -201,26 +201,27 @@ def _begin_promptly(connection: Connection) -> None:
     """
     if connection.get_execution_options().get("reads_only"):
         return _begin(connection)
-    file = cast(sqlite3.Connection, connection.connection.driver_connection)
-    until, pause = time.monotonic() + BUSY_SECONDS, SHORTEST
-    file.execute("PRAGMA busy_timeout=0")
+    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    until, pause = time.monotonic() + BUSY_SECONDS, FIRST_LOOK
     try:
-        while not _begun(connection, file):
+        driver.execute("PRAGMA busy_timeout=0")
+        while not _begun(connection, driver):
             if time.monotonic() > until:
                 return _begin(connection)
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST)
+            pause = min(2 * pause, LONGEST_LOOK)
     finally:
-        file.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
+        driver.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
 
 
-def _begun(connection: Connection, file: sqlite3.Connection) -> bool:
+def _begun(connection: Connection, driver: sqlite3.Connection) -> bool:
+    """Whether this is the writer now; not while another one is."""
     try:
-        file.execute("BEGIN IMMEDIATE")
+        driver.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
             return False
-        _begin(connection)  # raises it as every other error is raised
+        _begin(connection)  # raises it as every other error is raised, or begins after all
     return True
 
 

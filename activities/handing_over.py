@@ -207,7 +207,7 @@ class HandingOver:
     async def _by(self, provider: Channel, one: _Leaving, attempt: Attempt, together: Together) -> Left:
         limit = self._limit(provider, one.job.item.merchant)
         if limit is None and not one.held and provider is one.providers[0]:
-            # It is asked right after the claim, where the clock was looked at, as that of all the others.
+            # It is asked together with all the others, right after the claim, where the clock was looked at.
             receipt = await _hand_over(provider, _message(one.job, attempt), together)
         else:
             turn = await self._turn(limit, one, attempt)

@@ -12,7 +12,8 @@ T = TypeVar("T")
 class Together:
     """Some tasks that wait for others, and may do so until one moment.
 
-    A timer for each of them, as `asyncio.timeout` has it, costs as much as all else that they do.
+    A timer for each of them, as `asyncio.timeout` has it, costs as much as all else that they do. All of them
+    begin to wait at once: whoever came later would have less time.
     """
 
     def __init__(self) -> None:
@@ -24,16 +25,19 @@ class Together:
         task = asyncio.current_task()
         if task is None or self._over:
             raise TimeoutError
+        before = task.cancelling()
         self._waiting.add(task)
         try:
             return await work
         except asyncio.CancelledError:
             # Whoever is cancelled by others as well is cancelled.
-            if self._over and task.uncancel() == 0:
+            if self._over and task.cancelling() == before + 1:
                 raise TimeoutError from None
             raise
         finally:
             self._waiting.discard(task)
+            if self._over:
+                task.uncancel()  # also where it answered all the same, or said something else
 
     def end(self) -> None:
         """Their time is over."""

@@ -1,7 +1,7 @@
 """From notices to messages: gate, render, reserve, claim, hand over, settle.
 
-One pipeline serves one notice and a page of five hundred. Whatever a page needs of the database it asks for
-once; what leaves is claimed in small groups, so that a crash leaves no more doubt than what was in flight.
+One pipeline serves one notice and five hundred members of a page. Whatever these need of the database it asks
+for once; what leaves is claimed in small groups, and a crash leaves no more doubt than what was in flight.
 """
 
 import asyncio

@@ -56,6 +56,18 @@ class Tally:
         self.failing = True
         self.reasons[NOT_REACHED] += members
 
+    @property
+    def moves(self) -> bool:
+        """Whether this go settles members, and leaves nobody to wait for a moment of his own."""
+        return not self.waiting and bool(self.statuses or self.skipped)
+
+    def go_on(self, members: int, now: datetime) -> None:
+        """Members to whom the next go comes at once."""
+        self.selected += members
+        self.waiting += members
+        self.again = now
+        self.reasons[NOT_REACHED] += members
+
     def settle(self, outcomes: Mapping[str, Settled]) -> None:
         """A member of whom everything is settled, by channel."""
         self.selected += 1

@@ -32,6 +32,8 @@ PAGE = timedelta(minutes=4)
 LATEST, LAST_WORD = PAGE - timedelta(seconds=60), PAGE - timedelta(seconds=10)
 TOGETHER = 500
 """So many members of a page are read and decided at one time."""
+ENOUGH = timedelta(seconds=20)
+"""A page that takes longer, of a slow provider's, says how far it is."""
 BEAT = timedelta(seconds=5)
 """So often a page gives a sign, or four times in the time that it may give none."""
 
@@ -154,6 +156,9 @@ class Waves:
             hand.position = start, len(members)
             if attempt.stopped() or attempt.elapsed() > attempt.latest:
                 tally.leave(len(members) - start)
+                break
+            if attempt.elapsed() > ENOUGH and tally.moves:
+                tally.go_on(len(members) - start, attempt.now)
                 break
             await self._send(members[start : start + TOGETHER], wave, merchant, attempt, tally)
         return tally.done(attempt.now, stopped=attempt.stopped())

@@ -79,3 +79,26 @@ async def test_an_error_passes_as_it_is() -> None:
 
     with one_limit(LONG) as together, pytest.raises(ValueError, match="no"):
         await together.wait_for(fails())
+
+
+async def test_who_answers_a_cut_with_something_else_has_a_new_limit_as_whole_as_the_first() -> None:
+    """What the first limit asked of the task is taken back: the second one is told from a cancellation."""
+
+    async def grumbles() -> str:
+        try:
+            return await _never()
+        except asyncio.CancelledError:
+            raise ValueError("not now") from None
+
+    async def swallows() -> str:
+        try:
+            return await _never()
+        except asyncio.CancelledError:
+            return "all the same"
+
+    with one_limit(SHORT) as first, pytest.raises(ValueError, match="not now"):
+        await first.wait_for(grumbles())
+    with one_limit(SHORT) as second:
+        assert await second.wait_for(swallows()) == "all the same"
+    with one_limit(SHORT) as third, pytest.raises(TimeoutError):
+        await third.wait_for(_never())

@@ -234,6 +234,43 @@ async def test_a_page_taken_again_counts_only_what_is_new(shop: AsyncEngine) -> 
     assert provider.asked == 20
 
 
+async def test_a_page_that_takes_long_says_how_far_it_is_and_goes_on(
+    shop: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told twice, and the next go begins at once: nothing has failed."""
+    monkeypatch.setattr("activities.waves.ENOUGH", timedelta(0))
+    monkeypatch.setattr("activities.waves.TOGETHER", 30)
+    provider, made = Counting(), greeting()
+    page, counts = WHOLE, Counts()
+    for _ in range(0, MANY, 30):
+        at = page.counted_to or NOW
+        done = await deliver(waves(shop, provider), made, page=page, at=at + timedelta(seconds=1))
+        counts = counts.plus(done.counts)
+        assert (done.selected, done.waiting) == (MANY, MANY - counts.sent)
+        assert (done.failing, done.stopped) == (False, False)
+        assert done.again is None or done.again <= done.at
+        page = replace(page, counted_to=done.at)
+    assert counts == Counts(sent=MANY, messages=MANY)
+    assert provider.asked == MANY
+
+
+async def test_a_page_that_fails_does_not_go_on_at_once(
+    shop: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider that is down is left alone for a while, however long its page takes."""
+    monkeypatch.setattr("activities.waves.ENOUGH", timedelta(0))
+    monkeypatch.setattr("activities.waves.TOGETHER", 30)
+
+    async def down(_: Message) -> None:
+        raise DeliveryError("HTTP 503")
+
+    provider = Counting()
+    provider.answer = down
+    done = await deliver(waves(shop, provider), greeting())
+    assert (done.waiting, done.failing, done.again) == (MANY, True, None)
+    assert provider.asked == MANY
+
+
 async def test_pages_meet_without_a_gap_or_an_overlap(shop: AsyncEngine) -> None:
     """The last one is as long as it is; where pages come out even, one more look finds nobody."""
     the, made = waves(shop, Counting()), greeting()

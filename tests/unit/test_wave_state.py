@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -20,6 +21,7 @@ from models.wave_state import (
     AFTER,
     LONGEST_BACKOFF,
     MOST_PAGES,
+    SMALL_PAGE,
     Counts,
     Cut,
     Page,
@@ -57,6 +59,34 @@ def test_pages_follow_each_other_over_several_cuts() -> None:
 def test_an_empty_audience_is_over_at_once() -> None:
     state = with_cut(WaveState(WAVE), Cut((), last=True))
     assert (state.over, wave_report(state).words) == (True, "Sent. 0 selected: 0 sent.")
+
+
+@pytest.mark.parametrize(
+    ("members", "size"),
+    [
+        (0, 500),
+        (3, 500),
+        (1_000, 500),
+        (2_400, 600),
+        (8_000, 2_000),
+        (8_001, 1_001),
+        (10_000, 1_250),
+        (20_000, 1_667),
+    ],
+)
+def test_pages_are_as_large_as_may_be_and_keep_all_hands_busy_to_the_end(members: int, size: int) -> None:
+    """Four hands, pages of two thousand at the most: none is left over for one hand alone."""
+    options = WaveOptions(page_size=2_000, in_flight=4)
+    assert options.even_size(members) == size
+    pages = -(-members // size)
+    assert members <= 2_000 or pages % 4 == 0
+
+
+@given(st.integers(0, 100_000), st.integers(1, 3_000), st.integers(1, 20))
+def test_a_page_is_never_larger_than_it_may_be(members: int, most: int, hands: int) -> None:
+    """Nor smaller than a small one, unless it must be."""
+    size = WaveOptions(page_size=most, in_flight=hands).even_size(members)
+    assert min(most, SMALL_PAGE) <= size <= most
 
 
 def test_more_is_cut_only_while_too_few_new_pages_are_at_hand() -> None:
