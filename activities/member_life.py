@@ -163,7 +163,7 @@ async def _holdings(connection: AsyncConnection, merchant: Merchant, member: Mem
         member,
         coupons=await held_by(connection, merchant.id, member.member_id),
         lots=await lots_of(connection, merchant.id, member.member_id),
-        tasks=await tasks_of(connection, merchant.id),
+        tasks=await tasks_of(connection, merchant.id, paused=False),
     )
 
 

@@ -1,6 +1,6 @@
 """Keeping regular tasks, and what has run of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -77,13 +77,17 @@ class LastRun:
     done_at: datetime | None
 
 
-async def tasks_of(connection: AsyncConnection, merchant_id: str) -> tuple[RegularTask, ...]:
-    """The regular tasks of a merchant as they were last applied, by their ids."""
+async def tasks_of(
+    connection: AsyncConnection, merchant_id: str, *, paused: bool = True
+) -> tuple[RegularTask, ...]:
+    """The regular tasks of a merchant as they were last applied, by their ids; or without the paused ones."""
     query = (
         select(col(RegularTaskRow.document))
         .where(col(RegularTaskRow.merchant_id) == merchant_id)
         .order_by(col(RegularTaskRow.task_id))
     )
+    if not paused:
+        query = query.where(~col(RegularTaskRow.paused))
     return tuple(_task.validate_json(document) for (document,) in await connection.execute(query))
 
 
@@ -120,8 +124,9 @@ class Tasks:
             return await runs_of(connection, merchant_id)
 
     async def keep(self, tasks: Sequence[RegularTask], now: datetime) -> None:
-        """Keep tasks as they are given, new or changed."""
+        """Keep tasks as they are given, new or changed. One that is paused stays so."""
         async with writing(self._engine) as connection:
+            held = await _paused(connection, {task.merchant_id for task in tasks})
             for task in tasks:
                 await connection.execute(delete(TASKS).where(*_named(task.merchant_id, [task.task_id])))
             rows = [
@@ -130,11 +135,19 @@ class Tasks:
                     "task_id": task.task_id,
                     "document": _task.dump_json(task).decode(),
                     "applied_at": now,
+                    "paused": (task.merchant_id, task.task_id) in held,
                 }
                 for task in tasks
             ]
             if rows:
                 await connection.execute(insert(TASKS), rows)
+
+    async def hold(self, merchant_id: str, task_ids: Iterable[str], *, paused: bool) -> None:
+        """Keep that tasks are paused, or no more: then what they bring to members is foreseen again."""
+        async with writing(self._engine) as connection:
+            await connection.execute(
+                update(TASKS).where(*_named(merchant_id, task_ids)).values(paused=paused)
+            )
 
     async def remove(self, merchant_id: str, task_ids: Iterable[str]) -> None:
         """Forget tasks. What has run of them stays known."""
@@ -198,6 +211,14 @@ class Tasks:
         async with reading(self._engine) as connection:
             found = (await connection.execute(query)).all()
         return sorted({zone or merchant.zone_of(branch_id) for zone, branch_id in found})
+
+
+async def _paused(connection: AsyncConnection, merchants: Collection[str]) -> set[tuple[str, str]]:
+    """The paused tasks of these merchants."""
+    query = select(TASKS.c.merchant_id, TASKS.c.task_id).where(
+        TASKS.c.merchant_id.in_(sorted(merchants)), TASKS.c.paused
+    )
+    return {(merchant_id, task_id) for merchant_id, task_id in await connection.execute(query)}
 
 
 async def _last_run(connection: AsyncConnection, task: RegularTask, before: datetime) -> datetime | None:

@@ -214,6 +214,7 @@ async def _hold(reach: Reach, name: str, note: str, *, paused: bool) -> None:
         if not await done(task_id, note):
             await _stored(shop, task_id)
             raise Mistake(f"task {name!r} has no schedule: apply its file again")
+        await shop.tasks.hold(merchant_id, [task_id], paused=paused)
 
 
 async def _remove(reach: Reach, name: str, *, yes: bool) -> None:

@@ -81,6 +81,14 @@ class Shop:
         for task_id in gone:
             await self.schedules.remove(task_id)
         await self.tasks.remove(self.merchant.id, gone)
+        await self._note_the_paused()
+
+    async def _note_the_paused(self) -> None:
+        """Some may have been paused or resumed elsewhere, as in the Web UI."""
+        stored, planned = await self.read()
+        for paused in (True, False):
+            those = [name for name in stored if name in planned and planned[name].paused is paused]
+            await self.tasks.hold(self.merchant.id, those, paused=paused)
 
 
 def next_moments(task: RegularTask, zone: str, now: datetime, count: int) -> list[datetime]:

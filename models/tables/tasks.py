@@ -6,7 +6,10 @@ from sqlmodel import Field, Index, SQLModel
 
 
 class RegularTaskRow(SQLModel, table=True):
-    """One task: `document` is the whole of it as JSON, checked before it was written."""
+    """One task: `document` is the whole of it as JSON, checked before it was written.
+
+    `paused`: its schedule starts nothing, as far as that was done, or seen, by `carillon task`.
+    """
 
     __tablename__ = "regular_tasks"
 
@@ -14,6 +17,7 @@ class RegularTaskRow(SQLModel, table=True):
     task_id: str = Field(primary_key=True, max_length=64)
     document: str
     applied_at: datetime
+    paused: bool = False
 
 
 class TaskRunRow(SQLModel, table=True):

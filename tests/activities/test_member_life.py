@@ -97,6 +97,20 @@ async def test_all_that_others_hold_for_a_member_is_foreseen(engine: AsyncEngine
     assert coming[1].source == "coupon:shop:spring"
 
 
+async def test_what_a_paused_task_would_bring_is_not_foreseen(engine: AsyncEngine, life: MemberLife) -> None:
+    """It will not come: whoever reads the agenda is told no other. Resumed, it is there again."""
+    await hold(engine)
+    tasks = Tasks(engine, Merchants(engine))
+
+    async def kinds() -> set[str]:
+        return {str(one.kind) for one in (await life.look(LOOK)).foreseen}
+
+    await tasks.hold("shop", ["birthday"], paused=True)
+    assert "birthday" not in await kinds()
+    await tasks.hold("shop", ["birthday"], paused=False)
+    assert "birthday" in await kinds()
+
+
 async def hold(engine: AsyncEngine) -> None:
     """A coupon and a bonus of Anna's, and some of Ben's; three tasks."""
     await Members(engine).upsert([ANNA, replace(ANNA, member_id="ben", birth_date=None)], NOW)

@@ -18,7 +18,7 @@ from activities.database import reading
 from activities.members import Members
 from activities.merchants import Merchants
 from activities.task_bonuses import Giving, TaskBonuses
-from activities.tasks import Beginning, Begun, Celebrating, Ending, Tasks
+from activities.tasks import Beginning, Begun, Celebrating, Ending, Tasks, tasks_of
 from models.birthday import Occasion
 from models.member import Member
 from models.merchant import Branch
@@ -55,6 +55,24 @@ async def test_tasks_are_kept_changed_and_removed(tasks: Tasks) -> None:
     assert await tasks.of(SHOP.id) == (changed, upkeep)
     await tasks.remove(SHOP.id, [BURN.task_id, "unknown"])
     assert await tasks.of(SHOP.id) == (upkeep,)
+
+
+async def test_a_paused_task_stays_paused_when_it_is_changed(engine: AsyncEngine, tasks: Tasks) -> None:
+    """Until it is resumed; of another merchant's with the same name nothing is known."""
+
+    async def awake() -> tuple[RegularTask, ...]:
+        async with reading(engine) as connection:
+            return await tasks_of(connection, SHOP.id, paused=False)
+
+    await tasks.keep([BURN, UPKEEP], TEN)
+    await tasks.hold("another", [UPKEEP.task_id], paused=True)
+    await tasks.hold(SHOP.id, [BURN.task_id], paused=True)
+    changed = replace(BURN, minimum=Decimal("80.50"))
+    await tasks.keep([changed, UPKEEP], TEN)
+    assert await awake() == (UPKEEP,)
+    assert await tasks.of(SHOP.id) == (changed, UPKEEP)
+    await tasks.hold(SHOP.id, [BURN.task_id], paused=False)
+    assert await awake() == (changed, UPKEEP)
 
 
 async def test_a_run_knows_the_one_before_it_however_often_it_begins(tasks: Tasks) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 from temporalio.client import Client
 
 import cli
-from activities.database import open_database
+from activities.database import open_database, reading
 from activities.merchants import Merchants
-from activities.tasks import Tasks
+from activities.tasks import Tasks, tasks_of
 from commands.task_schedules import TaskSchedules
 from intake import read_merchant
 from models.merchant import Merchant
@@ -136,6 +137,31 @@ async def test_tasks_are_listed_paused_resumed_run_and_removed(
     await started.terminate()
     assert (await run("remove", burn, "--yes"))[0] == 0
     assert "bonus-burn" not in (await run("list", shop.id))[1]
+
+
+async def test_the_database_knows_which_tasks_are_paused_wherever_that_was_done(
+    run: Run, shop: Merchant, file: Path, temporal: Client
+) -> None:
+    """By the command at once; what was done in the Web UI with the next apply."""
+    await run("apply", str(file))
+    await run("pause", f"{shop.id}/birthday")
+    assert await _awake(shop) == [name for name in NAMES if name != "birthday"]
+    schedules = TaskSchedules(temporal, "nobody-works-here", shop.id)
+    await schedules.pause("bonus-burn", "in the Web UI")
+    await schedules.resume("birthday", "in the Web UI")
+    await run("apply", str(file))
+    assert await _awake(shop) == [name for name in NAMES if name != "bonus-burn"]
+    await run("resume", f"{shop.id}/bonus-burn")
+    assert await _awake(shop) == NAMES
+
+
+async def _awake(shop: Merchant) -> list[str]:
+    """The tasks that are not paused, as the database has it."""
+    engine = open_database(os.environ["CARILLON_DATABASE_URL"])
+    async with reading(engine) as connection:
+        found = await tasks_of(connection, shop.id, paused=False)
+    await engine.dispose()
+    return [task.task_id for task in found]
 
 
 async def test_a_task_that_only_one_side_knows_is_told_and_mended(
