@@ -23,7 +23,9 @@ from temporalio.testing import WorkflowEnvironment
 from activities.coupon_holders import Holder
 from activities.coupons import Coupons
 from activities.members import Members
+from models import booking_record
 from models.agenda import Agenda
+from models.booking import OrderStatus
 from models.booking_facts import (
     Accepted,
     Assigned,
@@ -35,10 +37,10 @@ from models.booking_facts import (
 )
 from models.coupon import CouponDrop
 from models.drop_state import ExtendDrop, HoldersAdded, RevokeDrop
-from models.ids import member_workflow_id, task_run_id
+from models.ids import booking_workflow_id, member_workflow_id, task_run_id
 from models.member import Member
 from models.member_facts import Purchased, Registered
-from models.merchant import Merchant, PaymentMethod
+from models.merchant import Merchant, PaymentMethod, booking_rules
 from models.notices import Kind
 from models.people import Person
 from models.regular_task import Gift, TaskKind
@@ -49,6 +51,7 @@ from temporal_server import dynamic_config_arguments, server_program
 from tests.tasks import LONG_AGO, SHOP, TAIPEI, accrue, at_ten, enrol, lot, member, task
 from tests.waves import Running, begin, wave
 from tests.world import ADA, BO, CY, MERCHANT, World, a_world, booking, now, service
+from workflows.booking import BookingWorkflow
 from workflows.lifecycle import SEARCH_ATTRIBUTES
 from workflows.regular_task import RegularTaskWorkflow
 from workflows.wave import WaveWorkflow
@@ -98,6 +101,30 @@ async def trouble_with_the_provider(world: World) -> str:
     id = await world.start(booking(method=PaymentMethod.CARD))
     await world.handle(id).signal("tell", "nonsense")
     await world.carillon.tell(id, Cancelled(event_id="c"))
+    await world.to_the_end(id)
+    return id
+
+
+async def withdrawn(world: World) -> str:
+    """What is tried still when the order is cancelled is closed out as lapsed."""
+    world.mail_sink.refuse = lambda _: "451 try again"
+    id = (await world.carillon.start_booking(booking(method=PaymentMethod.IN_PERSON))).lifecycle
+    await world.until(id, lambda agenda: agenda.stage == OrderStatus.PROCESSING)
+    await world.carillon.tell(id, Cancelled(event_id="c"))
+    await world.until(id, lambda agenda: any(d.notice.kind is Kind.ORDER_PLACED for d in agenda.done))
+    world.mail_sink.refuse = None
+    await world.to_the_end(id)
+    return id
+
+
+async def carried_on(world: World) -> str:
+    """A life that goes on from the state of another: its run ended, and a new one took over."""
+    made = booking(service("s1", 10, ADA))
+    state = booking_record.begin(made, booking_rules(MERCHANT))
+    for fact in (PaymentReceived(event_id="pay"), Accepted(event_id="ok")):
+        state, _ = booking_record.record(state, fact, now())
+    id = booking_workflow_id(made.merchant_id, made.booking_id)
+    await world.client.start_workflow(BookingWorkflow.run, state, id=id, task_queue=world.settings.task_queue)
     await world.to_the_end(id)
     return id
 
@@ -288,6 +315,8 @@ LIVES: dict[str, dict[str, Life]] = {
         "unpaid": unpaid,
         "still-waiting": still_waiting,
         "trouble-with-the-provider": trouble_with_the_provider,
+        "withdrawn": withdrawn,
+        "carried-on": carried_on,
     },
     "member": {
         "never-buys": never_buys,
