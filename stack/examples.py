@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.merchants import Merchants
-from client import Carillon
+from client import Carillon, EndedError
 from intake import days_to_today, merchant_named, moved_booking, read_booking, read_facts, read_merchant
 from models.booking import Booking
 from models.booking_facts import AnyBookingFact, BookingFact
@@ -45,8 +46,9 @@ async def start_examples(carillon: Carillon, engine: AsyncEngine, folder: Path =
 
 async def _start(carillon: Carillon, example: Example) -> str:
     started = await carillon.start_booking(example.booking)
-    if started.new:
-        for fact in example.facts:
+    # Told at every start: it may have been stopped before they were, and told twice they are told once.
+    for fact in example.facts:
+        with suppress(EndedError):
             await carillon.tell(started.lifecycle, fact)
     return started.lifecycle
 
