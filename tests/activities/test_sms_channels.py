@@ -36,6 +36,25 @@ async def failure(channel: TwSmsChannel | SmartdoveChannel, message: Message) ->
     return caught.value
 
 
+async def test_what_a_merchant_has_set_up_at_its_provider_travels_with_each_message() -> None:
+    """A campaign and an address for answers at SMARTDOVE, for receipts at TwSMS; unset, nothing is sent."""
+    async with FakeSmartdove() as fake:
+        async with sms(fake) as channel:
+            await channel.send(SMS)
+        hook = "https://lumi.example/answers"
+        async with sms(fake, {"smartdove_campaign_id": "7", "smartdove_response_url": hook}) as channel:
+            await channel.send(SMS)
+    bare, whole = (one.form for one in fake.accepted)
+    assert {**bare, "campaign_id": "7", "response_url": hook} == whole
+    assert set(bare) == {"token", "phone_number", "content"}
+    async with FakeTwSms() as twsms:
+        async with sms(twsms) as channel:
+            await channel.send(SMS)
+        async with sms(twsms, {"twsms_drurl": "https://lumi.example/dr"}) as channel:
+            await channel.send(SMS)
+    assert [one.form.get("drurl") for one in twsms.accepted] == [None, "https://lumi.example/dr"]
+
+
 @requirement("WACA-21", "LOY-22")
 @pytest.mark.parametrize("made", [FakeTwSms, FakeSmartdove])
 async def test_an_sms_arrives_with_its_number_in_the_form_of_the_country(
@@ -149,6 +168,8 @@ async def test_a_number_that_is_none_reaches_no_provider(
         ("DELIVRD", DeliveryState.DELIVERED),
         ("ACCEPTD", DeliveryState.PENDING),
         ("EXPIRED", DeliveryState.UNDELIVERED),
+        ("UNDELIV", DeliveryState.UNDELIVERED),
+        ("REJECTD", DeliveryState.UNDELIVERED),
         ("REJMOBIL", DeliveryState.UNDELIVERED),
         ("UNKNOWN", DeliveryState.UNKNOWN),
         ("SOMETHING", DeliveryState.UNKNOWN),

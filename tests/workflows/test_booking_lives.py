@@ -1,5 +1,8 @@
 """Whole lives of bookings on the real server, with time skipped and every message read back."""
 
+import base64
+import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -7,6 +10,8 @@ from typing import Any
 
 import pytest
 from icalendar import Calendar
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.sdk.v1 import WorkflowMetadata
 
 from client import EndedError, RefusedError, UnknownLifecycleError
 from models.agenda import Agenda, Done, Reason, Status
@@ -25,6 +30,7 @@ from models.booking_facts import (
 from models.merchant import PaymentMethod, SmsProvider, SmsSettings
 from models.notices import Kind
 from models.people import Person
+from models.showing import shown_time
 from models.timing import Offset, end_of_day, local_day, moment
 from tests.requirements import requirement
 from tests.world import ADA, BO, CY, MERCHANT, World, a_world, booking, now, service
@@ -438,6 +444,61 @@ async def test_an_administrator_finds_the_booking_by_what_matters(world: World) 
     assert attributes["NextNoticeAt"] == two_days_before(made.services[0].starts_at)
     assert attributes["LastOutcome"].endswith(" sent")
     assert await description.static_summary() == f"Booking {made.booking_id} at lumi"
+
+
+async def test_the_web_ui_tells_what_is_owed_sent_and_left_out_and_why(world: World) -> None:
+    """The details are the agenda, by the clock of the shop; timers and activities say what they are for."""
+    made = booking(service("s1", 10, ADA), method=PaymentMethod.IN_PERSON)
+    id = await world.start(made)
+    await world.tell(id, Accepted(event_id="ok"))
+    known = await world.handle(id).query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    visit = shown_time(two_days_before(made.services[0].starts_at), ZONE)
+    next_one, settled, left_out = known.current_details.partition("### Next")[2].split("### ")
+    assert f"| {visit} | pre visit (s1) | Ada Lin (participant) | email, sms |" in next_one
+    assert "| order placed | Ada Lin (booker) | email sent; sms sent |" in settled
+    assert "payment in person gets no reminder" in left_out
+    assert f"times are those of {ZONE}" in known.current_details
+    history = await world.handle(id).fetch_history()
+    summaries = [
+        json.loads(event.user_metadata.summary.data)
+        for event in history.events
+        if event.HasField("user_metadata")
+        and event.event_type
+        in (EventType.EVENT_TYPE_TIMER_STARTED, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+    ]
+    assert "order_placed to booker by email, sms" in summaries
+    assert "voucher to participant by email" in summaries
+    assert f"pre visit (s1), {visit}" in summaries
+
+
+async def test_search_attributes_are_written_only_when_they_change(world: World) -> None:
+    """Each record costs the server; the last word of a booking is never written twice."""
+    id = await world.start(booking())
+    await world.tell(id, PaymentReceived(event_id="pay"), Accepted(event_id="ok"))
+    await world.to_the_end(id)
+    known: dict[str, bytes] = {}
+    for event in (await world.handle(id).fetch_history()).events:
+        fields = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
+        written = {name: payload.data for name, payload in fields.items()}
+        assert all(known.get(name) != data for name, data in written.items()), written
+        known |= written
+    assert {"Stage", "NextNotice", "NextNoticeAt", "LastOutcome"} <= known.keys()
+
+
+async def test_no_credential_is_in_a_history(world: World) -> None:
+    """They come from the environment, and stay in the channels."""
+    id = await world.start(booking())
+    await world.to_the_end(id)
+    history = (await world.handle(id).fetch_history()).to_json()
+    secrets = [world.twsms.password, world.twsms.username, world.smartdove.token]
+    assert [secret for secret in secrets if f'"{secret}"' in history or secret in _decoded(history)] == []
+    assert ADA.email in _decoded(history), "it is looked for where it would be"
+
+
+def _decoded(history: str) -> str:
+    """All payloads of a history, in the clear."""
+    found = re.findall(r'"data": "([A-Za-z0-9+/=]+)"', history)
+    return "\n".join(base64.b64decode(data).decode("utf-8", "replace") for data in found)
 
 
 async def test_a_notice_that_is_held_up_is_found_by_its_moment(world: World) -> None:

@@ -53,9 +53,8 @@ def comparable(agenda: Any) -> dict[str, Any]:
     for done in document["done"]:
         done["outcomes"] = sorted((one["channel"], one["status"]) for one in done["outcomes"])
     document["done"].sort(key=lambda done: done["key"])
-    return {
-        name: document[name] for name in ("stage", "zone", "owed", "done", "left_out", "not_taken", "over")
-    }
+    names = ("stage", "zone", "owed", "done", "left_out", "not_taken", "next_moment", "over")
+    return {name: document[name] for name in names}
 
 
 async def tell(world: World, id: str, fact: AnyBookingFact) -> None:
