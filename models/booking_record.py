@@ -65,7 +65,7 @@ def begin(booking: Booking, rules: BookingRules) -> BookingState:
 
 
 def advance(state: BookingState, now: datetime) -> BookingState:
-    """Let the calendar do its part: at its deadline an unpaid third-party order fails. [WACA-31b]"""
+    """Let the calendar do its part: at its deadline an unpaid order fails, by most methods. [WACA-31b]"""
     deadline = failing_deadline(state)
     if deadline is None or not past_deadline(state, now):
         return state
@@ -75,7 +75,7 @@ def advance(state: BookingState, now: datetime) -> BookingState:
 def failing_deadline(state: BookingState) -> datetime | None:
     """The deadline at which the order fails if it stays unpaid, or None."""
     unpaid = state.standing and state.payment is PaymentStatus.UNPAID
-    if not unpaid or not state.booking.payment_method.third_party:
+    if not unpaid or state.booking.payment_method not in state.ready.policy.fails_unpaid:
         return None
     return payment_deadline(state)
 

@@ -26,11 +26,6 @@ class PaymentMethod(StrEnum):
     FAMIPORT = "famiport"
     IN_PERSON = "in_person"
 
-    @property
-    def third_party(self) -> bool:
-        """Whether a payment company takes the money: only such an order fails when it is unpaid. [WACA-31]"""
-        return self not in (PaymentMethod.BANK_TRANSFER, PaymentMethod.IN_PERSON)
-
 
 class SmsProvider(StrEnum):
     """Who sends the merchant's SMS; OFF is the shop setting switched off. [WACA-20, WACA-21]"""
@@ -76,6 +71,11 @@ PAYMENT_DAYS: Mapping[PaymentMethod, int] = {
 A card is charged at once and payment in person has no deadline: neither is listed.
 """
 
+THIRD_PARTY = tuple(
+    method for method in PaymentMethod if method not in (PaymentMethod.BANK_TRANSFER, PaymentMethod.IN_PERSON)
+)
+"""With these a payment company takes the money. [WACA-31]"""
+
 PAYMENT_REMINDER = Offset(days=-1, at=time(10))
 PRE_VISIT = Offset(days=-2, at=time(10))
 
@@ -92,6 +92,7 @@ class BookingPolicy:
     """The numbers of the booking lifecycle, each with the default that the design decides.
 
     `payment_days`: days from the order's day to the last day for payment; a method not listed has none.
+    `fails_unpaid`: an order by one of these methods fails at its deadline; others wait for the merchant.
     `payment_reminder`: days counted from the last day for payment, at that hour, shop time.
     `pre_visit`: days counted from the day of the session, at that hour, shop time.
     `pre_visit_least_days`: a service fewer calendar days after the order gets no pre-visit notice. [WACA-36]
@@ -101,6 +102,7 @@ class BookingPolicy:
     """
 
     payment_days: Mapping[PaymentMethod, int] = field(default_factory=lambda: dict(PAYMENT_DAYS))
+    fails_unpaid: tuple[PaymentMethod, ...] = THIRD_PARTY
     payment_reminder: Offset = PAYMENT_REMINDER
     pre_visit: Offset = PRE_VISIT
     pre_visit_least_days: int = 2

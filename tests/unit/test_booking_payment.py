@@ -196,6 +196,16 @@ def test_a_bank_transfer_stays_unpaid_until_the_merchant_acts() -> None:
 
 
 @requirement("WACA-31")
+def test_a_merchant_says_by_which_methods_an_unpaid_order_fails() -> None:
+    """Its own list in place of ours: a bank transfer that fails, and a code that waits."""
+    rules = shop(policy=BookingPolicy(fails_unpaid=(PaymentMethod.BANK_TRANSFER,)))
+    transfer = Life(booking(by=PaymentMethod.BANK_TRANSFER), rules).until("2026-03-10 12:00")
+    assert (transfer.state.order, transfer.state.failure) == (OrderStatus.FAILED, Failure.DEADLINE)
+    code = Life(booking(by=PaymentMethod.ATM), rules).until("2026-03-10 12:00")
+    assert code.state.order is OrderStatus.PROCESSING
+
+
+@requirement("WACA-31")
 def test_a_payment_in_the_last_second_is_in_time() -> None:
     """23:59:59.9 is still the last day."""
     life = Life(booking(by=PaymentMethod.ATM))
