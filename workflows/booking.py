@@ -73,7 +73,7 @@ class BookingWorkflow(Lifecycle[BookingState]):
         if self.state.rules is None:
             lifecycle = booking_workflow_id(self.merchant_id, self.state.booking.booking_id)
             return Agenda(lifecycle, "waiting for the merchant's rules", "UTC")
-        return self.agenda_at(workflow.now())
+        return self.agenda_at(self.now())
 
     @workflow.query
     def content(self, notice: Notice) -> BookingContent:
@@ -121,16 +121,16 @@ class BookingWorkflow(Lifecycle[BookingState]):
             raise ApplicationError("the booking has ended", type="Ended")
         if not self.ready:
             return
-        reason = refusal(self.state, request, workflow.now())
+        reason = refusal(self.state, request, self.now())
         if reason is not None:
             raise ApplicationError(reason, type="Refused")
 
     async def grant(self, request: BookingRequest) -> Agenda:
         """Do what is asked, after what was told before it; answer with the new agenda."""
         await workflow.wait_condition(lambda: self.ready)
-        self.take_in(workflow.now())
-        self.state, verdict = record(self.state, request, workflow.now())
+        self.take_in(self.now())
+        self.state, verdict = record(self.state, request, self.now())
         self.news = True
         if not verdict.taken and not verdict.known:
             raise ApplicationError(verdict.reason, type="Refused", non_retryable=True)
-        return self.agenda_at(workflow.now())
+        return self.agenda_at(self.now())

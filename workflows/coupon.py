@@ -80,7 +80,7 @@ class CouponWorkflow(Loop[DropState]):
         """The waves that are owed, what came of those that were, what is left out and why."""
         if self.state.rules is None:
             return Agenda(lifecycle_of(self.state), DropStage.WAITING, "UTC")
-        return self.agenda_at(workflow.now())
+        return self.agenda_at(self.now())
 
     async def prepare(self) -> None:
         if self.state.rules is not None:
@@ -93,7 +93,7 @@ class CouponWorkflow(Loop[DropState]):
             retry_policy=PATIENT,
             summary="keep the drop, read the merchant's rules",
         )
-        self.state = begin(begun, workflow.now())
+        self.state = begin(begun, self.now())
 
     def take_in(self, now: datetime) -> None:
         told, self.inbox = self.inbox, []
@@ -122,22 +122,22 @@ class CouponWorkflow(Loop[DropState]):
     async def send(self, notice: Notice, wave: Wave) -> list[ChannelOutcome]:
         report = await deliver_in_turn(wave, AGAIN)
         self.state = counted(self.state, report.counts)
-        return list(outcomes_of(notice, report, workflow.now()))
+        return list(outcomes_of(notice, report, self.now()))
 
     def must_allow(self, request: DropRequest) -> None:
         """Refuse a request before it is written into the history."""
         if self.ended:
             raise ApplicationError("the drop has ended", type="Ended")
-        if self.ready and (reason := refusal(self.state, request, workflow.now())) is not None:
+        if self.ready and (reason := refusal(self.state, request, self.now())) is not None:
             raise ApplicationError(reason, type="Refused")
 
     async def grant(self, request: DropRequest) -> Agenda:
         """Do what is asked, here and in SQL; answer with the new agenda."""
         await workflow.wait_condition(lambda: self.ready)
-        self.take_in(workflow.now())
-        if (reason := refusal(self.state, request, workflow.now())) is not None:
+        self.take_in(self.now())
+        if (reason := refusal(self.state, request, self.now())) is not None:
             raise ApplicationError(reason, type="Refused", non_retryable=True)
-        self.state = granted(self.state, request, workflow.now())
+        self.state = granted(self.state, request, self.now())
         self.news = True
         async with self.writing:  # one after another: the last one granted is the last one written
             await workflow.execute_activity_method(
@@ -147,4 +147,4 @@ class CouponWorkflow(Loop[DropState]):
                 retry_policy=PATIENT,
                 summary=f"{request.fact} the drop",
             )
-        return self.agenda_at(workflow.now())
+        return self.agenda_at(self.now())

@@ -6,7 +6,7 @@ A lifecycle decides by pure functions of its state; this waits for what they nam
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from temporalio import workflow
@@ -28,6 +28,8 @@ with workflow.unsafe.imports_passed_through():
     from models.showing import agenda_markdown, report, wake_words
 
 S = TypeVar("S")
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 ATTEMPT = timedelta(seconds=30)
 """One attempt at an activity: longer than any hand-over, so that one is over before the next begins."""
@@ -58,6 +60,7 @@ class Loop(ABC, Generic[S]):
         self.ready = False
         self.news = False
         self.ended = False
+        self.reached = LONG_AGO
         self.alarm: asyncio.Task[None] | None = None
         self.alarm_at: datetime | None = None
         self.under_way: dict[str, asyncio.Task[list[ChannelOutcome]]] = {}
@@ -94,6 +97,14 @@ class Loop(ABC, Generic[S]):
     def start_delivery(self, notice: Notice) -> asyncio.Task[list[ChannelOutcome]]:
         """Begin to send a notice whose moment has come. Cancelled, it still says what came of it."""
 
+    def now(self) -> datetime:
+        """The lifecycle's clock: never before a moment that its own alarm has reached.
+
+        A worker that lived through an outage of the server may be given a task with the time of the one
+        before it (seen with Server 1.32). It would set its alarm anew, and nobody could replay that.
+        """
+        return max(workflow.now(), self.reached)
+
     async def live(self) -> Report:
         """Decide, wait, act; until nothing is owed and nothing can come."""
         await self.prepare()
@@ -101,8 +112,8 @@ class Loop(ABC, Generic[S]):
         while True:
             self.news = False
             await self.look_again()
-            self.take_in(workflow.now())
-            agenda = self.agenda_at(workflow.now())
+            self.take_in(self.now())
+            agenda = self.agenda_at(self.now())
             self.start_due(agenda)
             self.withdraw_lapsed(agenda)
             self.show(agenda)
@@ -143,16 +154,17 @@ class Loop(ABC, Generic[S]):
             self.alarm = asyncio.create_task(self.ring(moment, words))
 
     async def ring(self, moment: datetime, words: str) -> None:
-        remaining = moment - workflow.now()
+        remaining = moment - self.now()
         if remaining > timedelta(0):
             await workflow.sleep(remaining, summary=words)
+            self.reached = max(self.reached, moment)
         self.alarm_at, self.alarm = None, None
         self.news = True
 
     def start_due(self, agenda: Agenda) -> None:
         """Begin to send every notice whose moment has come. Each goes on by itself: none holds up another."""
         for notice in agenda.owed:
-            if notice.due <= workflow.now() and notice.key not in self.under_way:
+            if notice.due <= self.now() and notice.key not in self.under_way:
                 handle = self.start_delivery(notice)
                 self.under_way[notice.key] = handle
                 asyncio.create_task(self.finish(notice, handle))  # noqa: RUF006  (Temporal's loop keeps it)
@@ -216,7 +228,7 @@ class Lifecycle(Loop[S]):
 
     def start_delivery(self, notice: Notice) -> asyncio.Task[list[ChannelOutcome]]:
         """Hand a notice to the activity that sends it, for as long as the notice means something."""
-        left = max(notice.not_after - workflow.now(), timedelta(0))
+        left = max(notice.not_after - self.now(), timedelta(0))
         return workflow.start_activity_method(
             Deliveries.deliver,
             self.delivery(notice),
@@ -236,7 +248,7 @@ class Lifecycle(Loop[S]):
         try:
             return await handle
         except ActivityError:
-            lapsed = self.agenda_at(workflow.now()).key(notice.key) is None
+            lapsed = self.agenda_at(self.now()).key(notice.key) is None
             status = Status.LAPSED if lapsed else Status.MISSED
             why = "it was no longer owed" if lapsed else "it could not be sent in its time"
             return await workflow.execute_activity_method(

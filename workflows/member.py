@@ -55,7 +55,7 @@ class MemberWorkflow(Lifecycle[MemberState]):
         if self.state.profile is None:
             lifecycle = member_workflow_id(self.merchant_id, self.state.member_id)
             return Agenda(lifecycle, Stage.WAITING, "UTC")
-        return self.agenda_at(workflow.now())
+        return self.agenda_at(self.now())
 
     async def prepare(self) -> None:
         if self.state.profile is not None:
@@ -69,7 +69,7 @@ class MemberWorkflow(Lifecycle[MemberState]):
             retry_policy=PATIENT,
             summary="the member and its memory",
         )
-        self.state = begin(self.state, recalled.profile, recalled.memory, workflow.now())
+        self.state = begin(self.state, recalled.profile, recalled.memory, self.now())
         self.foreseen = recalled.foreseen
 
     async def look_again(self) -> None:
@@ -123,4 +123,4 @@ class MemberWorkflow(Lifecycle[MemberState]):
 
     @property
     def question(self) -> Look:
-        return Look(self.merchant_id, self.state.member_id, workflow.now())
+        return Look(self.merchant_id, self.state.member_id, self.now())

@@ -89,7 +89,7 @@ class WaveWorkflow(PageWork):
 
     async def told_or_time(self) -> None:
         """Wait until something is told or done, or, where a hand is free, for the next moment."""
-        now = workflow.now()
+        now = self.now()
         moment = self.state.next_moment(now)
         if moment is None or self.full:
             await workflow.wait_condition(lambda: self.news)
@@ -98,7 +98,7 @@ class WaveWorkflow(PageWork):
         try:
             await workflow.wait_condition(lambda: self.news, timeout=moment - now, timeout_summary=words)
         except TimeoutError:
-            return
+            self.reached = moment
 
 
 def labels_of(wave: Wave) -> dict[str, Any]:

@@ -1,13 +1,21 @@
 """The pages of a wave: cut from its audience, handed to activities, some at a time, and written down."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import Priority, SearchAttributeUpdate
 from temporalio.exceptions import ActivityError
 
-from workflows.lifecycle import ATTEMPT, LAST_OUTCOME, NEXT_NOTICE, NEXT_NOTICE_AT, PATIENT, STAGE
+from workflows.lifecycle import (
+    ATTEMPT,
+    LAST_OUTCOME,
+    LONG_AGO,
+    NEXT_NOTICE,
+    NEXT_NOTICE_AT,
+    PATIENT,
+    STAGE,
+)
 
 with workflow.unsafe.imports_passed_through():
     from activities.waves import PAGE, Waves
@@ -35,6 +43,11 @@ class PageWork:
         self.under_way: dict[str, workflow.ActivityHandle[PageDone]] = {}
         self.cutting: asyncio.Task[None] | None = None
         self.news = False
+        self.reached = LONG_AGO
+
+    def now(self) -> datetime:
+        """The wave's clock: never before a moment that it has waited for, as with every lifecycle."""
+        return max(workflow.now(), self.reached)
 
     @property
     def idle(self) -> bool:
@@ -46,7 +59,7 @@ class PageWork:
 
     def begin(self) -> None:
         """Cut the audience and begin pages, as far as the moment has come and hands are free."""
-        now = workflow.now()
+        now = self.now()
         if now < self.state.wave.due:
             return
         if self.cutting is None and self.state.wants_cut(self.under_way):
@@ -99,13 +112,13 @@ class PageWork:
             done = await handle  # the state is read after it: a pause may have come meanwhile
             self.state = with_page(self.state, page, done)
         except ActivityError:
-            self.state = with_failure(self.state, page, workflow.now())
+            self.state = with_failure(self.state, page, self.now())
         del self.under_way[page.until]
         self.news = True
 
     def found(self) -> Progress:
         """How far the wave has come."""
-        return progress(self.state, workflow.now(), self.under_way)
+        return progress(self.state, self.now(), self.under_way)
 
     def show(self) -> None:
         """Tell the Web UI: the progress in words, and the search attributes that have changed."""
