@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 
 from intake.problems import Problem, Wrong
 from intake.reader import Check, Context, Rule, sound
-from models.policy import PUBLIC_SHORTENERS, ClassPolicy, GatePolicy
+from models.notices import NoticeClass
+from models.policy import PUBLIC_SHORTENERS, ClassPolicy, ConsentRule, GatePolicy
 from policies.links import within
 
 MOST_A_DAY = 1000
@@ -39,7 +40,12 @@ GATE_CHECKS: Mapping[tuple[type, str], Check] = {
 
 
 def _gate_rules(policy: GatePolicy, _: Context) -> Iterator[Problem]:
-    """A short domain is the merchant's own, and nobody else's. [LS-61]"""
+    """A no is kept to. A short domain is the merchant's own, and nobody else's. [LS-61]"""
+    for notice_class in (NoticeClass.LOYALTY, NoticeClass.PROMOTIONAL):
+        treated = policy.of(notice_class)
+        if sound(treated) and treated.consent is ConsentRule.NONE:
+            what = "would write to people who have unsubscribed"
+            yield Problem(f"{notice_class.word}.consent", what, "write opt_out or opt_in")
     domains = policy.short_domains if sound(policy.short_domains) else ()
     for number, domain in enumerate(domains):
         shared = (host for host in PUBLIC_SHORTENERS if sound(domain) and within(domain, host))

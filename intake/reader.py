@@ -7,7 +7,7 @@ one reading finds all there is to mend.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -76,21 +76,24 @@ class Reader:
             raise InputError(source, self.problems)
         return found
 
-    def read(self, kind: Any, data: Any, where: str) -> Any:
-        """The value of that type, or BROKEN with the problem noted."""
+    def read(self, kind: Any, data: Any, where: str, usual: Any = None) -> Any:
+        """The value of that type, or BROKEN with the problem noted.
+
+        What an object leaves out stays as it is in `usual`, where there is such a one.
+        """
         try:
-            return self._read(kind, data, where)
+            return self._read(kind, data, where, usual)
         except Wrong as wrong:
             self._note(where, data, wrong)
             return BROKEN
 
-    def _read(self, kind: Any, data: Any, where: str) -> Any:
+    def _read(self, kind: Any, data: Any, where: str, usual: Any = None) -> Any:
         origin, arguments = get_origin(kind), get_args(kind)
         if origin in (Union, UnionType):
             (kind,) = (one for one in arguments if one is not type(None))
-            return None if data is None else self._read(kind, data, where)
+            return None if data is None else self._read(kind, data, where, usual)
         if is_dataclass(kind):
-            return self._object(kind, data, where)
+            return self._object(kind, data, where, usual)
         if origin is tuple:
             return tuple(self._list(arguments[0], data, where))
         if origin is Literal or (origin is None and issubclass(kind, Enum)):
@@ -99,11 +102,12 @@ class Reader:
             return self._table(arguments, data, where)
         return PARSERS[kind](data)
 
-    def _object(self, kind: Any, data: Any, where: str) -> Any:
+    def _object(self, kind: Any, data: Any, where: str, usual: Any) -> Any:
         if not isinstance(data, Mapping):
             raise Wrong("is no object", f"write it with {', '.join(field.name for field in fields(kind))}")
         found = {}
-        for name, (hint, default) in _fields(kind).items():
+        known = _fields(kind) if usual is None else _fields_of(usual)
+        for name, (hint, default) in known.items():
             # Many systems write null for what they do not have.
             if data.get(name) is None and default is not MISSING:
                 continue
@@ -117,14 +121,14 @@ class Reader:
                 self.problems.append(
                     Problem(_join(where, str(name)), "is not known", nearest(str(name), _fields(kind)))
                 )
-        made = kind(**found)
+        made = kind(**found) if usual is None else replace(usual, **found)
         rule = self._rules.get(kind)
         if rule is not None:
             self.problems += [_placed(problem, data, where) for problem in rule(made, self._context)]
         return made
 
     def _field(self, kind: type, name: str, hint: Any, default: Any, data: Any, where: str) -> Any:
-        value = self.read(hint, data, where)
+        value = self.read(hint, data, where, default if is_dataclass(default) else None)
         owners = ((owner, name) for owner in kind.__mro__)
         check = next((self._checks[owner] for owner in owners if owner in self._checks), None)
         if check is None or value is BROKEN or (value == "" and default == ""):
@@ -169,10 +173,17 @@ def expected(hint: Any) -> str:
 def _fields(kind: Any) -> dict[str, tuple[Any, Any]]:
     """The fields of a dataclass by name: the type, and the default or MISSING."""
     hints = get_type_hints(kind)
-    return {
-        field.name: (hints[field.name], field.default_factory if field.default is MISSING else field.default)
-        for field in fields(kind)
-    }
+    return {field.name: (hints[field.name], _default(field)) for field in fields(kind)}
+
+
+def _fields_of(usual: Any) -> dict[str, tuple[Any, Any]]:
+    """The same of an object: its own values are the defaults."""
+    kind: Any = type(usual)
+    return {name: (hint, getattr(usual, name)) for name, (hint, _) in _fields(kind).items()}
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not MISSING else field.default
 
 
 def _choice(kind: Any, data: Any) -> Any:

@@ -1,6 +1,6 @@
 """What a merchant's file may say about its messages, and that all of it is kept."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import time
 from typing import Any
 
@@ -32,7 +32,7 @@ def test_a_file_sets_the_policy_and_what_it_leaves_out_is_the_default() -> None:
     )
     assert found.trade == (Trade.ALCOHOL, Trade.TOBACCO)
     assert found.gate == GatePolicy(
-        promotional=ClassPolicy(ConsentRule.OPT_IN, daily_cap=1),
+        promotional=ClassPolicy(ConsentRule.OPT_IN, quiet=True, daily_cap=1),
         quiet_hours=QuietHours(time(22), time(8)),
         short_domains=("go.lumi.example",),
     )
@@ -52,12 +52,24 @@ def test_a_file_sets_the_policy_and_what_it_leaves_out_is_the_default() -> None:
         ({"gate": {"short_domains": ["lumi.rebrand.ly"]}}, "public shortener rebrand.ly"),
         ({"gate": {"short_domains": ["https://go.lumi.example"]}}, "no host"),
         ({"gate": {"transactional": {"quiet": True}}}, "gate.transactional"),
+        ({"gate": {"promotional": {"consent": "none"}}}, "gate.promotional.consent"),
+        ({"gate": {"loyalty": {"consent": "none"}}}, "people who have unsubscribed: write opt_out or opt_in"),
     ],
 )
 def test_what_cannot_be_is_named(changes: dict[str, Any], words: str) -> None:
     """A shared shortener is nobody's own domain; what is owed has no policy."""
     with pytest.raises(InputError, match=words):
         merchant(**changes)
+
+
+@pytest.mark.parametrize("notice_class", [NoticeClass.REMINDER, NoticeClass.LOYALTY, NoticeClass.PROMOTIONAL])
+def test_who_changes_one_rule_of_a_class_keeps_its_others(notice_class: NoticeClass) -> None:
+    """A cap alone takes away neither the consent that a class wants nor its quiet hours."""
+    usual = GatePolicy().of(notice_class)
+    found = merchant(gate={notice_class.word: {"daily_cap": 7}}).gate
+    assert found.of(notice_class) == replace(usual, daily_cap=7)
+    found = merchant(gate={"quiet_hours": {"ends": "10:00"}}).gate
+    assert found.quiet_hours == QuietHours(time(21), time(10))
 
 
 def test_no_policy_touches_what_is_owed() -> None:
