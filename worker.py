@@ -30,6 +30,7 @@ from temporalio.worker import (
 from activities.bonuses import Bonuses
 from activities.coupons import Coupons
 from activities.database import migrate, open_database
+from activities.declining import DecliningLinks
 from activities.delivery import Deliveries
 from activities.handing_over import HandingOver
 from activities.member_life import MemberLife
@@ -130,7 +131,8 @@ async def running_worker(
 def _activities(engine: AsyncEngine, channels: Channels, receipts: Receipts) -> list[Callable[..., Any]]:
     merchants, log = Merchants(engine), MessageLog(engine)
     handing_over = HandingOver(log, channels, Rates(engine))
-    pipeline = Pipeline(log, Standings(engine), Renderer(), handing_over, Templates(engine))
+    renderer = Renderer(links=DecliningLinks(channels.credentials))
+    pipeline = Pipeline(log, Standings(engine), renderer, handing_over, Templates(engine))
     life = MemberLife(engine, merchants)
     deliveries = Deliveries(log, merchants, pipeline, life)
     phone_checks = PhoneChecks(engine, merchants, pipeline)

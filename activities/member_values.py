@@ -8,13 +8,14 @@ from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import quote
 
+from activities.declining import declinable
 from activities.formats import Formats, one_line
 from activities.template_values import Shop, in_locale, paragraphs
 from models.agenda import Notice
 from models.channels import EMAIL
 from models.member_content import MemberContent, PhoneCodeContent
 from models.merchant import Merchant
-from models.notices import CATALOGUE, Kind, NoticeClass
+from models.notices import CATALOGUE, Kind
 
 _EVERY = ("shop", "branch", "shop_phone", "name", "balances")
 _COUPON = ("coupon", "code", "valid_from", "valid_to")
@@ -52,10 +53,16 @@ def phone_code_values(content: PhoneCodeContent, merchant: Merchant, formats: Fo
 
 
 def member_values(
-    notice: Notice, content: MemberContent, merchant: Merchant, formats: Formats, channel: str
+    notice: Notice,
+    content: MemberContent,
+    merchant: Merchant,
+    formats: Formats,
+    channel: str,
+    page: str = "",
 ) -> dict[str, object]:
     """Everything that a text of that kind may place; its days in full in an email, elsewhere short.
 
+    `page` is where such emails can be declined, if there is one; else it is by a letter.
     ValueError where the content lacks what a notice of that kind is about.
     """
     shop = Shop.of(merchant, content.branch_id)
@@ -75,8 +82,8 @@ def member_values(
             "shop_email": shop.email,
             "shop_address": shop.address,
             "shop_website": shop.website,
-            "declinable": _declinable(notice.kind),
-            "unsubscribe": _unsubscribe(notice.kind, merchant),
+            "declinable": declinable(CATALOGUE[notice.kind].notice_class),
+            "unsubscribe": page or _unsubscribe(notice.kind, merchant),
         }
     return values
 
@@ -152,16 +159,12 @@ def _account(currency: str, merchant: Merchant, formats: Formats) -> str:
     return one_line(in_locale(names, (formats.locale, merchant.locale)) or currency)
 
 
-def _declinable(kind: Kind) -> bool:
-    """Whether a member may refuse notices of that kind, and stay a member."""
-    return CATALOGUE[kind].notice_class > NoticeClass.REMINDER
-
-
 def _unsubscribe(kind: Kind, merchant: Merchant) -> str:
     """Where no more of them can be asked for: in a letter to the merchant, who notes it down."""
-    if not _declinable(kind) or not merchant.email:
+    notice_class = CATALOGUE[kind].notice_class
+    if not declinable(notice_class) or not merchant.email:
         return ""
-    return _letter(merchant.email, CATALOGUE[kind].notice_class.word)
+    return _letter(merchant.email, notice_class.word)
 
 
 @lru_cache(maxsize=1_000)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from activities.calendar_file import calendar_files
 from activities.credit_values import credit_values
+from activities.declining import DecliningLinks
 from activities.formats import Formats, one_line, plain_spaces
 from activities.member_values import member_values, phone_code_values
 from activities.merchant_sms import check_sms_text, own_text
@@ -21,7 +22,7 @@ from channels.base import Attachment
 from channels.sms_text import plain, segments
 from models.agenda import Notice
 from models.booking_content import BookingContent, SessionView
-from models.channels import PUSH, SMS
+from models.channels import EMAIL, PUSH, SMS
 from models.credit_content import LowPointsContent
 from models.member_content import MemberContent, PhoneCodeContent
 from models.merchant import Merchant
@@ -72,9 +73,13 @@ class _Order:
 
 
 class Renderer:
-    """Makes messages from the templates of a folder. Templates are compiled once, and kept."""
+    """Makes messages from the templates of a folder. Templates are compiled once, and kept.
 
-    def __init__(self, folder: Path | None = None) -> None:
+    `links` are to the page where emails can be declined; without them it is by a letter to the merchant.
+    """
+
+    def __init__(self, folder: Path | None = None, links: DecliningLinks | None = None) -> None:
+        self._links = links
         self._shipped = ShippedTemplates(folder or TEMPLATES)
         self._own = OwnTexts()
 
@@ -99,13 +104,28 @@ class Renderer:
         formats = Formats.of((notice.recipient.locale, merchant.locale), content.zone)
         own = overrides.get(Place(notice.kind, formats.locale, channel)) if overrides else None
         try:
-            values = _values(notice, content, merchant, formats, channel)
+            values = self._values(notice, content, merchant, formats, channel)
             order = _Order(notice, content, merchant, formats.locale, values, own)
             if channel == SMS:
                 return self._sms(order)
             return self._push(order) if channel == PUSH else self._email(order)
         except ValueError as error:  # an unknown zone, a voucher number too long for a QR code
             raise RenderError(f"{_named(notice, content)}: {error}") from error
+
+    def _values(
+        self, notice: Notice, content: Content, merchant: Merchant, formats: Formats, channel: str
+    ) -> Mapping[str, object]:
+        match content:
+            case MemberContent():
+                page = ""
+                if channel == EMAIL and self._links is not None:
+                    page = self._links.link(notice, merchant, formats.locale)
+                return member_values(notice, content, merchant, formats, channel, page)
+            case PhoneCodeContent():
+                return phone_code_values(content, merchant, formats)
+            case LowPointsContent():
+                return credit_values(notice, content, formats)
+        return (sms_values if channel == SMS else email_values)(notice, content, merchant, formats)
 
     def _email(self, order: _Order) -> Rendered:
         own, fallback = self._own_words(order, CAP)
@@ -202,19 +222,6 @@ def _channels(kind: Kind) -> frozenset[str]:
 @cache
 def _shipped_name(kind: Kind, locale: str, channel: str) -> str:
     return f"{kind}/{locale}/{channel}.j2"
-
-
-def _values(
-    notice: Notice, content: Content, merchant: Merchant, formats: Formats, channel: str
-) -> Mapping[str, object]:
-    match content:
-        case MemberContent():
-            return member_values(notice, content, merchant, formats, channel)
-        case PhoneCodeContent():
-            return phone_code_values(content, merchant, formats)
-        case LowPointsContent():
-            return credit_values(notice, content, formats)
-    return (sms_values if channel == SMS else email_values)(notice, content, merchant, formats)
 
 
 def _files(order: _Order) -> tuple[Attachment, ...]:

@@ -1,4 +1,4 @@
-"""`carillon gateway`: the HTTP addresses that providers call."""
+"""`carillon gateway`: the HTTP addresses that providers call, and the page where emails can be declined."""
 
 import asyncio
 import os
@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from activities.receipts import Receipts
 from channels.registry import Channels
 from commands.failures import Mistake
 from commands.output import say
@@ -26,7 +25,7 @@ def gateway(
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8088,
     data_dir: DataDir = VAR,
 ) -> None:
-    """Take the calls of providers that tell what became of messages, until Ctrl-C."""
+    """Take the calls of providers, and show the page where emails can be declined, until Ctrl-C."""
     asyncio.run(_serve(Reach(data_dir), host, port))
 
 
@@ -46,7 +45,7 @@ async def _serve(reach: Reach, host: str, port: int) -> None:
         engine = await stack.enter_async_context(reach.database())
         channels = Channels.from_environment(reach.settings.environment)
         stack.push_async_callback(channels.close)
-        made = application(Receipts(engine, channels), channels.credentials)
+        made = application(engine, channels)
         # The addresses hold a key: no access log. What goes wrong is logged by the application.
         config = uvicorn.Config(
             made, access_log=False, log_level="warning", lifespan="off",

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from activities.declining import DecliningLinks
 from activities.formats import SHIPPED
 from activities.merchant_sms import own_text
 from activities.merchants import Merchants
@@ -24,6 +25,7 @@ from activities.template_check import (
 )
 from activities.template_samples import Sample, sample, variables
 from activities.templates import Templates, UnknownVersionError
+from channels.base import Credentials
 from commands.failures import Finished, Mistake
 from commands.output import plain, print_json, say, table, warn
 from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, lifecycle_id
@@ -210,8 +212,9 @@ def preview(
     else:
         shop, own = _read(reach, merchant)
         one = sample(Kind(place.kind), place.locale, shop, long=long)
+    renderer = Renderer(links=DecliningLinks(Credentials(reach.settings.environment)))
     try:
-        message = Renderer().render(one.notice, one.content, one.merchant, place.channel, own)
+        message = renderer.render(one.notice, one.content, one.merchant, place.channel, own)
     except RenderError as error:
         raise Mistake(str(error)) from None
     file = out or data_dir / "previews" / f"{place.kind}.{message.locale}.{place.channel}.html"

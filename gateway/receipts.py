@@ -7,10 +7,9 @@ nothing, so its address carries a key of ours (`CARILLON_TWSMS_DRURL_KEY`).
 import hmac
 import logging
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from activities.rates import real_time
@@ -18,9 +17,7 @@ from activities.receipts import Receipts
 from channels.base import Credentials
 from channels.callbacks import TELLING, callback
 from channels.twilio import valid_signature
-
-LONGEST = 64 * 1024
-"""A call of a provider is some hundreds of bytes."""
+from gateway.forms import form_of
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +38,7 @@ class ReceiptCalls:
         provider, merchant = request.path_params["provider"], request.path_params["merchant"]
         if provider not in TELLING:
             raise HTTPException(404, f"there is no provider {provider!r} that calls: {', '.join(TELLING)}")
-        form = await _form(request)
+        form = await form_of(request)
         if not self._proven(request, provider, merchant, form):
             _log.warning("a call for %s of %r was not proven and is not believed", provider, merchant)
             raise HTTPException(403, "the call is not proven to come from the provider")
@@ -68,16 +65,3 @@ class ReceiptCalls:
         if not public:
             return str(url)
         return f"{public}{url.path}" + (f"?{url.query}" if url.query else "")
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of an urlencoded body; none for a GET."""
-    body = b""
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > LONGEST:
-                raise HTTPException(413, f"a call of more than {LONGEST} bytes is not read")
-    except ClientDisconnect:
-        raise HTTPException(400, "the call ended before it was whole") from None
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))

@@ -14,7 +14,7 @@ from activities.message_log import MessageLog
 from activities.receipts import Receipts
 from channels.registry import Channels
 from gateway.app import application
-from gateway.receipts import LONGEST
+from gateway.forms import LONGEST
 from tests.activities.test_message_log import NOW
 from tests.activities.test_receipts import sent
 
@@ -31,7 +31,7 @@ TWSMS = "/receipts/twsms/lumi?key=k%2F1"
 async def calls(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """Calls the gateway as providers do, through a proxy: the gateway sees another address than they call."""
     async with Channels.from_environment(SETTINGS) as channels:
-        made = application(Receipts(engine, channels), channels.credentials)
+        made = application(engine, channels)
         transport = httpx.ASGITransport(made)
         async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.7:8088") as client:
             yield client
@@ -103,7 +103,7 @@ async def test_where_no_key_is_set_nobody_is_believed(query: str, engine: AsyncE
     """No key is not the empty key."""
     key = await sent(engine, "771")
     async with Channels.from_environment({}) as channels:
-        transport = httpx.ASGITransport(application(Receipts(engine, channels), channels.credentials))
+        transport = httpx.ASGITransport(application(engine, channels))
         async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.7:8088") as client:
             answer = await client.post(
                 f"/receipts/twsms/lumi{query}", data={"msgid": "771", "statustext": "UNDELIV"}
