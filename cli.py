@@ -19,6 +19,7 @@ from commands.agenda import agenda, preview_app
 from commands.bonus import bonus_app
 from commands.booking import booking_app
 from commands.clock import fast_forward
+from commands.consent import consent_app
 from commands.coupon import coupon_app
 from commands.credits import credits_app
 from commands.doctor import doctor
@@ -67,6 +68,7 @@ app.command("fast-forward")(fast_forward)
 app.command()(messages)
 app.command()(explain)
 app.add_typer(suppressions_app, name="suppressions")
+app.add_typer(consent_app, name="consent")
 app.add_typer(template_app, name="template")
 app.command()(schema)
 app.command()(gateway)

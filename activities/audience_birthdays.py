@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.audience import Chosen
 from activities.bonus_accounts import balances_of
 from activities.bonus_books import LOTS, chunks
+from activities.database import aware
 from activities.members import MEMBERS, read_members
 from models.birthday import birthday_number, celebrated_on
 from models.credits import to_points
@@ -92,15 +93,10 @@ async def _gifts(
     query = select(LOTS).where(LOTS.c.merchant_id == merchant_id)
     for some in chunks(list(events)):
         for row in await connection.execute(query.where(LOTS.c.event_id.in_(some))):
-            last = local_day(_aware(row.expires_at) - SECOND, zone) if row.expires_at else None
+            last = local_day(aware(row.expires_at) - SECOND, zone) if row.expires_at else None
             found[events[row.event_id]] = BonusView(row.currency, to_points(row.amount), last)
     return found
 
 
 def _day(wave: Wave) -> date:
     return date.fromisoformat(wave.audience.parameters["date"])
-
-
-def _aware(moment: datetime) -> datetime:
-    """SQLite gives its instants back without their zone, which is UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

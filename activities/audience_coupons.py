@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.audience import Chosen
 from activities.bulk import all_rows, among
-from activities.coupon_rows import COUPONS, DROPS, aware, read_drop
+from activities.coupon_rows import COUPONS, DROPS, read_drop
+from activities.database import aware
 from activities.members import read_people
 from activities.message_rows import MESSAGES
 from models.coupon import CouponDrop, CouponState

@@ -12,9 +12,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
-from activities.database import reading, writing
+from activities.database import aware, reading, writing
 from models.channels import Family
-from models.consent import Consent, ConsentGiven, Suppression, member_subject, same_address
+from models.consent import Consent, ConsentGiven, Suppression, same_address
 from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
 
 
@@ -62,18 +62,16 @@ class Consents:
         ]
         await self._write(statement, rows, connection)
 
-    async def said_by(self, merchant_id: str, member_id: str) -> list[dict[str, Any]]:
-        """The last words of a member, by class and channel."""
+    async def said_by(self, merchant_id: str, subject: str) -> list[dict[str, Any]]:
+        """The last words of a member (`member_subject`) or about an address, by class and channel."""
         query = (
             select(ConsentRow.__table__)  # type: ignore[attr-defined]
-            .where(
-                col(ConsentRow.merchant_id) == merchant_id,
-                col(ConsentRow.subject) == member_subject(member_id),
-            )
+            .where(col(ConsentRow.merchant_id) == merchant_id, col(ConsentRow.subject) == subject)
             .order_by(col(ConsentRow.notice_class), col(ConsentRow.channel))
         )
         async with reading(self._engine) as connection:
-            return [dict(row) for row in (await connection.execute(query)).mappings()]
+            rows = [dict(row) for row in (await connection.execute(query)).mappings()]
+        return [{**row, "at": aware(row["at"])} for row in rows]
 
     async def record_verified(
         self,

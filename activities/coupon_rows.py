@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, select
@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.database import aware
 from models.coupon import CouponDrop, CouponState, HeldCoupon
 from models.tables.coupons import CouponDropRow, CouponRow
 
@@ -110,11 +111,6 @@ def state_of(row: Row[Any]) -> CouponState:
     """A revoked drop takes along what is not redeemed."""
     state = CouponState(row.state)
     return CouponState.REVOKED if row.revoked_at and state is CouponState.ISSUED else state
-
-
-def aware(instant: datetime) -> datetime:
-    """SQLite keeps no zone: what is kept is UTC."""
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
 def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

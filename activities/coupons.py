@@ -17,14 +17,13 @@ from activities.coupon_rows import (
     COUPONS,
     DROPS,
     KeptDrop,
-    aware,
     held,
     inserting,
     read_drop,
     state_of,
     with_drop,
 )
-from activities.database import reading, writing
+from activities.database import aware, reading, writing
 from activities.members import GROUPS, MEMBERS
 from activities.merchants import Merchants, UnknownMerchantError
 from models.coupon import CouponDrop, CouponState, HeldCoupon

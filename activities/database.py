@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -113,6 +114,11 @@ class _File:
 
 
 _FILES: WeakKeyDictionary[AsyncEngine, _File] = WeakKeyDictionary()
+
+
+def aware(instant: datetime) -> datetime:
+    """An instant from a row: SQLite keeps no zone, and what is kept is UTC."""
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
 def engines(engine: AsyncEngine) -> list[Engine]:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from activities.database import reading
+from activities.database import aware, reading
 from models.channels import in_words
 from models.tables.messages import MessageRow, MessageStatus
 
@@ -47,7 +47,7 @@ def _sent(message: Message) -> str:
 def _at(instant: datetime | None) -> str:
     if instant is None:
         return ""
-    utc = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+    utc = aware(instant)
     return f" on {utc.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 

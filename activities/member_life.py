@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select, update
@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.bonus_accounts import balances_of, lots_of
 from activities.coupons import held_by
-from activities.database import reading, writing
+from activities.database import aware, reading, writing
 from activities.members import MEMBERS, read_members
 from activities.merchants import Merchants, UnknownMerchantError
 from activities.tasks import tasks_of
@@ -154,7 +154,7 @@ class MemberLife:
 
 async def _member(connection: AsyncConnection, merchant_id: str, member_id: str) -> Member | None:
     found = (await read_members(connection, merchant_id, [member_id])).get(member_id)
-    return found and replace(found, registered_at=_aware(found.registered_at))
+    return found and replace(found, registered_at=aware(found.registered_at))
 
 
 async def _holdings(connection: AsyncConnection, merchant: Merchant, member: Member) -> Holdings:
@@ -174,8 +174,3 @@ def _read(memory: str) -> Memory:
     except ValidationError:
         _log.exception("the memory of a member cannot be read")
         return Memory()
-
-
-def _aware(moment: datetime) -> datetime:
-    """SQLite gives its instants back without their zone, which is UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
 """What is known, at the moment of sending, of those whom a page of messages goes to. [MAAC-12]"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import Any
 
 from sqlalchemy import Row, bindparam, func, or_, select
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from activities.addresses import address_problem, zone_of
 from activities.batch import Batch
 from activities.bulk import Lookup
+from activities.database import aware
 from activities.message_rows import MESSAGES
 from activities.phone import is_domestic
 from activities.standing_ledger import Left, left_for
@@ -135,8 +136,8 @@ async def _suspensions(connection: AsyncConnection, proposals: Sequence[Proposal
 def _suspension(found: Mapping[str, Rows], proposal: Proposal) -> str:
     """Why the merchant may not send by this channel now, or an empty string."""
     for row in found.get(proposal.merchant.id, ()):
-        begun = _aware(row.since) <= proposal.now
-        ended = row.until is not None and _aware(row.until) <= proposal.now
+        begun = aware(row.since) <= proposal.now
+        ended = row.until is not None and aware(row.until) <= proposal.now
         if row.family in families(proposal.channel) and begun and not ended:
             return str(row.reason)
     return ""
@@ -195,7 +196,7 @@ def _latest(consents: Mapping[tuple[Where, str], Row[Any]], proposal: Proposal, 
     rows = [consents[key] for key in keys if key in consents]
     if not rows:
         return Consent.NOT_ASKED
-    last = max(rows, key=lambda row: (_aware(row.at), row.state == Consent.OPTED_OUT))
+    last = max(rows, key=lambda row: (aware(row.at), row.state == Consent.OPTED_OUT))
     return Consent(last.state)
 
 
@@ -228,7 +229,7 @@ async def _sent_today(
         n: sum(
             classes.get(row.kind) is p.notice_class
             and row.notice_key != p.notice.key
-            and _aware(row.at) >= since[n]
+            and aware(row.at) >= since[n]
             for row in found.get((p.merchant.id, _address(p), p.channel), ())
         )
         for n, p in capped.items()
@@ -259,8 +260,3 @@ _SENT = Lookup(
     merchants=MESSAGES.c.merchant_id,
     addresses=MESSAGES.c.address,
 )
-
-
-def _aware(instant: datetime) -> datetime:
-    """SQLite keeps no zone: what is kept is UTC."""
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)

@@ -11,7 +11,7 @@ from sqlmodel import col
 from temporalio import activity
 
 from activities.bonus_accounts import currencies_of
-from activities.database import reading, writing
+from activities.database import aware, reading, writing
 from activities.members import MEMBERS
 from activities.merchants import Merchants
 from models.regular_task import RegularTask, TaskKind
@@ -103,7 +103,7 @@ async def runs_of(connection: AsyncConnection, merchant_id: str) -> dict[str, La
         newest, (RUNS.c.task_id == newest.c.task_id) & (RUNS.c.run_at == newest.c.run_at)
     )
     found = await connection.execute(query.where(RUNS.c.merchant_id == merchant_id))
-    return {row.task_id: LastRun(row.task_id, _aware(row.run_at), row.words, row.done_at) for row in found}
+    return {row.task_id: LastRun(row.task_id, aware(row.run_at), row.words, row.done_at) for row in found}
 
 
 class Tasks:
@@ -270,9 +270,4 @@ async def _currencies(connection: AsyncConnection, task: RegularTask) -> tuple[s
 
 
 def _aware_or_none(moment: datetime | None) -> datetime | None:
-    return None if moment is None else _aware(moment)
-
-
-def _aware(moment: datetime) -> datetime:
-    """SQLite gives its instants back without their zone, which is UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None if moment is None else aware(moment)

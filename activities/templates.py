@@ -10,7 +10,7 @@ from sqlalchemy import Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
-from activities.database import reading, writing
+from activities.database import aware, reading, writing
 from activities.merchants import FRESH_SECONDS, UnknownMerchantError
 from activities.template_check import TemplateRefusedError, check_template
 from models.merchant import Merchant
@@ -143,8 +143,7 @@ async def _read(connection: AsyncConnection, query: Select[Any]) -> list[Saved]:
 
 def _row(row: Any) -> Saved:
     place = Place(row["kind"], row["locale"], row["channel"])
-    # SQLite keeps no zone: what is kept is UTC.
-    at = row["at"] if row["at"].tzinfo is not None else row["at"].replace(tzinfo=UTC)
+    at = aware(row["at"])
     return Saved(
         OwnTemplate(place, row["text"], row["subject"], row["version"]), row["author"], at, row["active"]
     )

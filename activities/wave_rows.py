@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.bulk import Lookup
+from activities.database import aware
 from activities.message_rows import MESSAGES, ON_THE_WAY, Closing
 from activities.wave_tally import Settled
 from models.agenda import Delivery, Notice, Status
@@ -55,7 +56,7 @@ async def read_settled(
     for key, channel, word, at, rule in await _STANDING.rows(connection, {"keys": keys}):
         status = _STATUSES.get(word)
         if status is not None and (status not in _UNSUCCESSFUL or channel in last):
-            found.setdefault(keys[key], {})[channel] = Settled(status, _aware(at), rule)
+            found.setdefault(keys[key], {})[channel] = Settled(status, aware(at), rule)
     return found
 
 
@@ -86,7 +87,7 @@ async def read_on_the_way(connection: AsyncConnection, wave: Wave, after: int) -
     )
     found = []
     for row in await connection.execute(query):
-        due, not_after = _aware(row.due), _aware(row.not_after)
+        due, not_after = aware(row.due), aware(row.not_after)
         person = Person(row.recipient)
         notice = Notice(row.notice_key, wave.kind, Role(row.role), person, (row.channel,), due, not_after)
         found.append(OnTheWay(row.id, row.notice_key.removeprefix(prefix), row.channel, notice))
@@ -105,8 +106,3 @@ def closings_of(wave: Wave, messages: Sequence[OnTheWay], why: str, now: datetim
         )
         for one in messages
     ]
-
-
-def _aware(instant: datetime) -> datetime:
-    """SQLite keeps no zone: what is kept is UTC."""
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)

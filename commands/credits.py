@@ -10,7 +10,7 @@ from uuid import uuid4
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.database import reading, writing
+from activities.database import aware, reading, writing
 from activities.ledger import LedgerError
 from activities.ledger_accounts import Balance, balance, convert, entries, topup
 from activities.merchants import Merchants
@@ -178,6 +178,5 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        # SQLite keeps no zone: what is kept is UTC.
-        return utc_text(value if value.tzinfo is not None else value.replace(tzinfo=UTC))
+        return utc_text(aware(value))
     return str(value)

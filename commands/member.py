@@ -16,6 +16,7 @@ from activities.members import Kept, Members, Tally
 from activities.merchants import Merchants
 from activities.phone_codes import CodeError
 from commands.booking import as_object
+from commands.consent import consent_document, show_consents
 from commands.failures import Mistake
 from commands.member_import import import_
 from commands.member_tell import tell
@@ -24,6 +25,7 @@ from commands.output import err, out, plain, print_json, say, table, warn
 from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
 from intake.members import read_member
 from models.agenda import Status
+from models.consent import member_subject
 from models.showing import shown_time, utc_text
 
 member_app = typer.Typer(no_args_is_help=True, help="Members: import, look up, register.")
@@ -39,16 +41,13 @@ def show(member: TheMember, as_json: AsJson = False, data_dir: DataDir = VAR) ->
     """Everything that is known of a member, and what it has said."""
     kept, consents = asyncio.run(_show(Reach(data_dir), *_named(member)))
     if as_json:
-        print_json({**_document(kept), "consents": [_consent(one) for one in consents]})
+        print_json({**_document(kept), "consents": [consent_document(one) for one in consents]})
         return
     grid = Table.grid(padding=(0, 2))
     for name, value in _lines(kept):
         grid.add_row(Text(name, style="dim"), Text(value))
     out().print(grid)
-    rows = [
-        (plain(one["notice_class"]), one["channel"], plain(one["state"]), *_said(one)) for one in consents
-    ]
-    table("Said", ("notices", "by", "word", "when (UTC)", "where"), rows)
+    show_consents(consents)
 
 
 @member_app.command("list")
@@ -135,7 +134,7 @@ async def _show(reach: Reach, merchant_id: str, member_id: str) -> tuple[Kept, l
         kept = await Members(engine).kept(merchant_id, member_id)
         if kept is None:
             raise Mistake(f"{member_id!r} is no member of {merchant_id}: see `carillon member list`")
-        return kept, await Consents(engine).said_by(merchant_id, member_id)
+        return kept, await Consents(engine).said_by(merchant_id, member_subject(member_id))
 
 
 async def _list(
@@ -226,12 +225,3 @@ def _tally_words(tally: Tally) -> str:
     missing = f"{tally.without_email:,} without email, {tally.without_phone:,} without phone"
     waiting = f", {tally.not_granted:,} with a phone still to be verified" if tally.not_granted else ""
     return f"{tally.members:,} members: {tally.bound:,} bound, {missing}{waiting}"
-
-
-def _consent(one: Mapping[str, Any]) -> dict[str, str]:
-    names = ("notice_class", "channel", "state", "source")
-    return {**{name: str(one[name]) for name in names}, "at": utc_text(one["at"]) or ""}
-
-
-def _said(one: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{one['at']:%Y-%m-%d %H:%M}", str(one["source"])

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from activities.alerts import banners
-from activities.database import reading
+from activities.database import aware, reading
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from commands.output import STYLES, plain, print_json, say, table, warn
@@ -66,12 +66,7 @@ def _document(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return utc_text(_aware(value)) if isinstance(value, datetime) else value
-
-
-def _aware(instant: datetime) -> datetime:
-    """SQLite keeps no zone: what is in the log is UTC."""
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+    return utc_text(aware(value)) if isinstance(value, datetime) else value
 
 
 def _row(row: Mapping[str, Any]) -> tuple[str | Text, ...]:
@@ -81,7 +76,7 @@ def _row(row: Mapping[str, Any]) -> tuple[str | Text, ...]:
     came.append(f": {row['reason']}" if row["reason"] else "")
     came.append(" (may have arrived twice)" if row["doubtful"] else "")
     return (
-        f"{_aware(settled):%Y-%m-%d %H:%M:%S}" if settled else "",
+        f"{aware(settled):%Y-%m-%d %H:%M:%S}" if settled else "",
         plain(row["kind"]),
         f"{row['recipient']} <{row['address']}>" if row["address"] else row["recipient"],
         " / ".join(filter(None, (row["channel"], row["provider"]))),

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from activities.consents import Consents
+from activities.database import aware
 from activities.merchants import Merchants
 from commands.failures import Mistake
 from commands.output import print_json, say, table
 from commands.reach import VAR, AsJson, DataDir, Reach
-from models.channels import EMAIL, SMS
+from commands.recipients import address_of
 from models.consent import Suppression
 from models.showing import utc_text
 
@@ -21,9 +22,7 @@ suppressions_app = typer.Typer(
 )
 
 MerchantId = Annotated[str, typer.Argument(help="The merchant's id.", metavar="MERCHANT")]
-TheAddress = Annotated[
-    str, typer.Argument(help="An email address, or a number as +886912345678.", metavar="ADDRESS")
-]
+TheAddress = Annotated[str, typer.Argument(help="An email address, or a phone number.", metavar="ADDRESS")]
 Channel = Annotated[
     str | None, typer.Option(help="By which channel.  [default: email or sms, by the address]")
 ]
@@ -56,21 +55,19 @@ def add(
     data_dir: DataDir = VAR,
 ) -> None:
     """Write to an address no more, in no class of notice."""
-    by = channel or _channel(address)
-    suppression = Suppression(merchant, by, address, reason, "carillon suppressions", datetime.now(UTC))
-    asyncio.run(_add(Reach(data_dir), suppression))
-    say((address, "bold"), f" gets nothing by {by} any more")
+    by, kept = asyncio.run(_add(Reach(data_dir), merchant, address, channel, reason))
+    say((kept, "bold"), f" gets nothing by {by} any more")
 
 
 @suppressions_app.command()
 def lift(merchant: MerchantId, address: TheAddress, channel: Channel = None, data_dir: DataDir = VAR) -> None:
     """Write to an address again."""
-    by = channel or _channel(address)
-    if not asyncio.run(_lift(Reach(data_dir), merchant, by, address)):
+    by, kept, lifted = asyncio.run(_lift(Reach(data_dir), merchant, address, channel))
+    if not lifted:
         raise Mistake(
-            f"{address} is not suppressed for {by} of merchant {merchant!r}: see `carillon suppressions list`"
+            f"{kept} is not suppressed for {by} of merchant {merchant!r}: see `carillon suppressions list`"
         )
-    say((address, "bold"), f" is written to by {by} again")
+    say((kept, "bold"), f" is written to by {by} again")
 
 
 async def _list(reach: Reach, merchant_id: str, limit: int, *, lifted: bool) -> list[dict[str, Any]]:
@@ -78,24 +75,26 @@ async def _list(reach: Reach, merchant_id: str, limit: int, *, lifted: bool) -> 
         return await Consents(engine).suppressions(merchant_id=merchant_id, lifted=lifted, limit=limit)
 
 
-async def _add(reach: Reach, suppression: Suppression) -> None:
+async def _add(
+    reach: Reach, merchant_id: str, given: str, channel: str | None, reason: str
+) -> tuple[str, str]:
     async with reach.database() as engine:
-        await Merchants(engine).get(suppression.merchant_id)
+        by, address = address_of(given, await Merchants(engine).get(merchant_id), channel)
+        source = "carillon suppressions"
+        suppression = Suppression(merchant_id, by, address, reason, source, datetime.now(UTC))
         await Consents(engine).suppress([suppression])
+        return by, address
 
 
-async def _lift(reach: Reach, merchant_id: str, channel: str, address: str) -> bool:
+async def _lift(reach: Reach, merchant_id: str, given: str, channel: str | None) -> tuple[str, str, bool]:
     async with reach.database() as engine:
-        await Merchants(engine).get(merchant_id)
-        return await Consents(engine).lift(merchant_id, channel, address, datetime.now(UTC))
-
-
-def _channel(address: str) -> str:
-    if "@" in address:
-        return EMAIL
-    if address.startswith("+"):
-        return SMS
-    raise Mistake(f"{address!r} is neither an email address nor a number such as +886912345678")
+        by, address = address_of(given, await Merchants(engine).get(merchant_id), channel)
+        consents, now = Consents(engine), datetime.now(UTC)
+        # A provider may have called dead what is no address at all: it is kept as it was written.
+        for written in dict.fromkeys((address, given)):
+            if await consents.lift(merchant_id, by, written, now):
+                return by, written, True
+        return by, address, False
 
 
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -110,5 +109,4 @@ def _utc(instant: datetime) -> str:
 def _plain(value: Any) -> Any:
     if not isinstance(value, datetime):
         return value
-    # SQLite keeps no zone: what is kept is UTC.
-    return utc_text(value if value.tzinfo is not None else value.replace(tzinfo=UTC))
+    return utc_text(aware(value))

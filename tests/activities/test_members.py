@@ -16,7 +16,7 @@ from activities.consents import Consents
 from activities.database import migrate, open_database, reading
 from activities.members import MEMBERS, Counts, Enrolment, Members, read_members
 from intake.members import BadLine, MemberFile
-from models.consent import Consent, ConsentGiven
+from models.consent import Consent, ConsentGiven, member_subject
 from models.member import Member
 from models.notices import NoticeClass
 from tests.requirements import requirement
@@ -160,7 +160,7 @@ async def test_a_list_of_members_does_not_undo_what_they_said(engine: AsyncEngin
 
     async def imported(given: ConsentGiven, *, dated: bool) -> str:
         await members.enrol([Enrolment(ADA, consents=(given,), dated=dated)], LATER)
-        (row,) = await consents.said_by(MERCHANT.id, "ada")
+        (row,) = await consents.said_by(MERCHANT.id, member_subject("ada"))
         return str(row["state"])
 
     assert await imported(word(Consent.OPTED_IN), dated=False) == "opted_in"
