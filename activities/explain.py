@@ -32,7 +32,12 @@ def explained(message: Message) -> str:
         words = f"{words}: {reason}"
     if message["rule"]:
         words = f"{words} (rule {message['rule']}, policy {message['policy_version']})"
-    return f"{words}." + (" It may have arrived twice." if _twice(message, status) else "")
+    words = f"{words}." + (" It may have arrived twice." if _twice(message, status) else "")
+    return f"{words} It was held back before: {'; '.join(holds)}." if (holds := _holds(message)) else words
+
+
+def _holds(message: Message) -> list[str]:
+    return [one for one in message["held"].split("\n") if one]
 
 
 def _twice(message: Message, status: MessageStatus) -> bool:

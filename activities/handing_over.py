@@ -124,7 +124,7 @@ class HandingOver:
             elif claim.holds:
                 leaving.append(_Leaving(job, claim, held=not job.asked.in_hand, doubtful=claim.doubtful))
             else:
-                job.answer = claim.outcome or Later(job.item.channel, claim.hindrance)
+                job.answer = claim.outcome or Later(job.item.channel, claim.hindrance, claim.wait)
         self._choose(leaving, attempt)
         return leaving
 

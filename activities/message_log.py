@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -16,6 +17,7 @@ from activities.consents import Consents
 from activities.database import reading, transact
 from activities.ledger import Short, lock, refund, reserve
 from activities.message_rows import (
+    ALIVE,
     HELD,
     HOLDER,
     HOLDING,
@@ -36,7 +38,6 @@ from activities.message_rows import (
     claimed_row,
     closed_columns,
     closed_outcome,
-    held_by,
     holder,
     holds_still,
     left_columns,
@@ -45,6 +46,7 @@ from activities.message_rows import (
     new_row,
     outcome_of,
     suppression,
+    taken_over,
 )
 from models.agenda import ChannelOutcome, Status
 from models.channels import SMS
@@ -91,8 +93,9 @@ class MessageLog:
     attempts at one page may: PostgreSQL ends one of them, and it is carried out again.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, alive: timedelta = ALIVE) -> None:
         self._engine = engine
+        self._alive = alive
         self._consents = Consents(engine)
         self._new = _inserting(engine.dialect)
         self._left = _leaving(engine.dialect)
@@ -105,8 +108,9 @@ class MessageLog:
         In the same one is written what came of others (`left`): an attempt that hands over group after group
         has never more than one in doubt.
 
-        A message that an attempt was handing over when it died is taken over and doubtful; one that an
-        attempt only held is not. One that cannot be written is hindered, and hinders no other.
+        A message that an attempt was handing over when it died is taken over and doubtful, but not before
+        that one is surely over; until then it is hindered. One that an attempt only held is not doubtful.
+        One that cannot be written is hindered, and hinders no other.
 
         With what else is asked of the log at the same time it is one transaction: so is all that follows.
         """
@@ -210,10 +214,10 @@ class MessageLog:
         claims = []
         for one in asked:
             row = known.get(one.place)
-            claim = claim_on(one, row)
+            claim = claim_on(one, row, self._alive)
             if claim.outcome is None and first[one.place] is not one:
                 claim = replace(claim, hindrance="it is being sent already")
-            elif row is not None and claim.outcome is None:
+            elif row is not None and claim.holds:
                 await _take_over(connection, one, row, claim)
             claims.append(claim)
         return claims
@@ -316,9 +320,7 @@ async def _held_still(connection: AsyncConnection, left: Sequence[Left]) -> list
 
 async def _take_over(connection: AsyncConnection, one: Asked, row: Row[Any], claim: Claim) -> None:
     await connection.execute(
-        update(MESSAGES)
-        .where(MESSAGES.c.id == row.id)
-        .values(**held_by(one), doubtful=claim.doubtful, attempts=row.attempts + 1)
+        update(MESSAGES).where(MESSAGES.c.id == row.id).values(**taken_over(one, row, claim))
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Column, Row, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.bulk import Lookup
+from activities.database import aware
 from activities.ledger import Want
 from models.agenda import ChannelOutcome, Delivery, Status
 from models.consent import Suppression
@@ -17,6 +18,8 @@ from models.tables.messages import MessageRow, MessageStatus
 
 MESSAGES = MessageRow.__table__  # type: ignore[attr-defined]
 HELD = (MessageStatus.CLAIMED, MessageStatus.HANDING_OVER)
+ALIVE = timedelta(seconds=30)
+"""So long after its claim an attempt may still be handing a message over: nobody else takes that one up."""
 ON_THE_WAY = (MessageStatus.WAITING, MessageStatus.DEFERRED, *HELD)
 PROVIDER_ID: int = MESSAGES.c.provider_id.type.length
 
@@ -54,8 +57,8 @@ class Claim:
 
     `doubtful`: an earlier attempt may have handed it over. `paid`: something was reserved for it. `outcome`
     is set when it is settled already, or cannot be paid for: then there is nothing to send. `hindrance`:
-    why this attempt may not send it, while another one may. `overtaken`: this attempt is given up, and
-    another one is at work.
+    why this attempt may not send it, while another one may, after `wait` where that is known. `overtaken`:
+    this attempt is given up, and another one is at work.
     """
 
     key: str
@@ -66,6 +69,7 @@ class Claim:
     outcome: ChannelOutcome | None = None
     hindrance: str = ""
     overtaken: bool = False
+    wait: timedelta | None = None
 
     @property
     def place(self) -> Place:
@@ -194,18 +198,41 @@ def held_by(asked: Asked) -> dict[str, Any]:
     return {**asked.said, "status": status, "token": asked.token, "claimed_at": asked.now}
 
 
+def taken_over(asked: Asked, row: Row[Any], claim: Claim) -> dict[str, Any]:
+    """What a claim writes into a row that is there: no word of the last decision stays but as past."""
+    told = {**held_by(asked), "reason": "", "rule": "", "held": past_holds(row)}
+    return {**told, "doubtful": claim.doubtful, "attempts": row.attempts + 1}
+
+
+def past_holds(row: Row[Any]) -> str:
+    """Every rule that has held a message back, the first one first. A rule that holds it on is told once."""
+    if row.status != MessageStatus.DEFERRED or not row.rule:
+        return str(row.held)
+    hold = f"{row.reason} (rule {row.rule}, policy {row.policy_version})"
+    holds = [one for one in row.held.split("\n") if one]
+    return "\n".join(holds if holds[-1:] == [hold] else [*holds, hold])
+
+
 def claimed_row(asked: Asked) -> dict[str, Any]:
     """The whole row of a message that has none yet, and is claimed."""
     return new_row(asked.delivery, asked.channel, {**held_by(asked), "attempts": 1})
 
 
-def claim_on(asked: Asked, row: Row[Any] | None) -> Claim:
-    """The claim that a row allows; where there was none, the whole of it."""
+def claim_on(asked: Asked, row: Row[Any] | None, alive: timedelta) -> Claim:
+    """The claim that a row allows; where there was none, the whole of it.
+
+    What an attempt is handing over is its own, for as long as that may be `alive`.
+    """
     claim = Claim(*asked.place, asked.token, paid=asked.want is not None)
     if row is None:
         return claim
     if row.status not in ON_THE_WAY:
         return replace(claim, doubtful=row.doubtful, outcome=outcome_of(row))
+    if row.status == MessageStatus.HANDING_OVER:
+        # Clocks of two workers differ, and that of a lifecycle may have been moved forward by days.
+        age = asked.now - aware(row.claimed_at)
+        if abs(age) < alive:
+            return replace(claim, hindrance="another attempt is handing it over", wait=alive - age)
     # An attempt that only held it has sent nothing; one that was handing it over may have.
     return replace(claim, doubtful=row.doubtful or row.status == MessageStatus.HANDING_OVER)
 
@@ -241,6 +268,7 @@ def closed_columns(closing: Closing, row: Row[Any]) -> dict[str, Any]:
     """What closing makes of a message that is on its way: what may have gone is not called missed."""
     columns = closing.columns
     doubtful = row.doubtful or row.status == MessageStatus.HANDING_OVER
+    columns["held"] = past_holds(row)
     if closing.deferred:
         return {**columns, "doubtful": doubtful}
     if doubtful:
@@ -301,8 +329,8 @@ _TO_A_LIFECYCLE = {MessageStatus.DELIVERED: Status.SENT, MessageStatus.UNDELIVER
 
 _BLANK: dict[str, Any] = {
     "recipient": "", "address": "", "locale": "", "subject": "", "text": "", "segments": 0, "reason": "",
-    "rule": "", "policy_version": "", "provider": "", "provider_id": "", "doubtful": False, "attempts": 0,
-    "token": "", "claimed_at": None, "settled_at": None, "asks": 0,
+    "rule": "", "policy_version": "", "held": "", "provider": "", "provider_id": "", "doubtful": False,
+    "attempts": 0, "token": "", "claimed_at": None, "settled_at": None, "asks": 0,
 }  # fmt: skip
 NEW_COLUMNS = (
     "notice_key", "channel", "merchant_id", "lifecycle", "kind", "role", "due", "not_after", "status", *_BLANK

@@ -34,7 +34,8 @@ class MessageRow(SQLModel, table=True):
 
     `token` names the attempt that holds the claim. `doubtful`: an attempt died, or lost its answer, after
     it may have handed the message over. `rule` is the check of the gate that decided, under the rules of
-    `policy_version`. Instants are UTC, by the lifecycle's clock.
+    `policy_version`; `held` is what held it back before that, a line each. Instants are UTC, by the
+    lifecycle's clock.
 
     `told_at`: when the provider's last word came on what became of it. `ask_at`: when the provider is asked
     next, None when it is not; `asks`: how often it was. These three are by the real clock.
@@ -76,6 +77,7 @@ class MessageRow(SQLModel, table=True):
     reason: str = ""
     rule: str = Field(default="", max_length=32, sa_column_kwargs={"server_default": ""})
     policy_version: str = Field(default="", max_length=16, sa_column_kwargs={"server_default": ""})
+    held: str = Field(default="", sa_column_kwargs={"server_default": ""})
     provider: str = Field(default="", max_length=32)
     provider_id: str = Field(default="", max_length=128)
     doubtful: bool = False

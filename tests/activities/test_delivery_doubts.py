@@ -21,7 +21,7 @@ from activities.ledger import Want
 from activities.ledger_accounts import balance, topup
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
-from activities.message_rows import Asked, Claim, Closing, Left
+from activities.message_rows import ALIVE, Asked, Claim, Closing, Left
 from activities.pipeline import GROUP, Pipeline
 from activities.rates import Rates
 from activities.rendering import Rendered, Renderer
@@ -337,7 +337,7 @@ async def test_only_who_holds_a_message_gives_back_what_it_cost(engine: AsyncEng
     async with writing(engine) as connection:
         await topup(connection, SHOP, Pool.SMS, Decimal(10), "top-up", NOON)
     want = Want(message_reference(one.delivery.notice.key, one.channel), Decimal("0.85"))
-    (old,) = await log.claim([asked(one, "old", want=want)])
+    (old,) = await log.claim([asked(one, "old", want=want, now=NOON - ALIVE)])
     (new,) = await log.claim([asked(one, "new", want=want)])
     await log.leave([left(old, MessageStatus.FAILED, refund=True)])
     await log.leave([left(new)])
@@ -406,7 +406,7 @@ async def test_what_is_in_doubt_does_not_go_by_the_second_provider(engine: Async
     """The first may have it, and its key means nothing to the second."""
     first, second = Fake(down, abilities=KEYED), Fake(provider="console")
     one = free(0, TWO)
-    await MessageLog(engine).claim([asked(one, "died")])
+    await MessageLog(engine).claim([asked(one, "died", now=NOON - ALIVE)])
     ((answer,),) = await pipeline(engine, first, second).send([one], Clock().attempt("next"))
     assert isinstance(answer, Later)
     assert (len(first.given), second.given) == (1, [])
@@ -418,7 +418,7 @@ async def test_a_key_proves_nothing_where_the_second_provider_may_have_the_messa
     """The worker may have died while the second provider stood in for the first: that is marked."""
     first, second = Fake(abilities=KEYED), Fake(provider="console")
     one = free(0, TWO)
-    await MessageLog(engine).claim([asked(one, "died")])
+    await MessageLog(engine).claim([asked(one, "died", now=NOON - ALIVE)])
     ((answer,),) = await pipeline(engine, first, second).send([one], Clock().attempt("next"))
     assert isinstance(answer, ChannelOutcome)
     assert (answer.status, answer.doubtful) == (Status.SENT, True)
@@ -427,7 +427,7 @@ async def test_a_key_proves_nothing_where_the_second_provider_may_have_the_messa
 async def test_a_busy_provider_does_not_take_the_doubt_away(engine: AsyncEngine) -> None:
     """Only its word that it has the message does: until then the shop may choose another provider."""
     provider, one = Fake(down, abilities=KEYED), free(0)
-    await MessageLog(engine).claim([asked(one, "died")])
+    await MessageLog(engine).claim([asked(one, "died", now=NOON - ALIVE)])
     await pipeline(engine, provider).send([one], Clock().attempt("busy"))
     (row,) = (await rows_of(engine)).values()
     assert (row["status"], row["doubtful"]) == ("waiting", True)

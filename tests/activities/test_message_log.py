@@ -1,6 +1,8 @@
 """The claim, on both databases: one row per notice and channel, and nobody sends what is not theirs."""
 
 import asyncio
+import sys
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.consents import Consents
 from activities.database import open_database, reading, writing
+from activities.explain import explained
 from activities.ledger import Want
 from activities.ledger_accounts import balance, topup
 from activities.message_log import MessageLog
-from activities.message_rows import Asked, Claim, Closing, Left
+from activities.message_rows import ALIVE, Asked, Claim, Closing, Left
 from models.agenda import ChannelOutcome, Delivery, Notice, Status
 from models.credits import CreditPolicy, Pool
 from models.ids import message_reference
@@ -22,9 +25,13 @@ from models.merchant import SmsProvider, SmsSettings
 from models.notices import Kind
 from models.people import Person, Role
 from models.tables.messages import MessageStatus
+from tests.activities.claim_racer import MESSAGES
+from tests.processes import ROOT
 from tests.world import MERCHANT
 
 NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
+LATER = NOW + ALIVE
+"""An attempt of NOW is surely over."""
 NOTICE = Notice(
     key="booking:lumi:b1/pre_visit/s1/ada",
     kind=Kind.PRE_VISIT,
@@ -71,10 +78,31 @@ async def test_a_message_that_was_sent_is_never_claimed_again(log: MessageLog) -
 async def test_what_a_dead_attempt_was_handing_over_is_taken_over_in_doubt(log: MessageLog) -> None:
     """It may have been sent: the next attempt knows, and so does the history."""
     assert not (await claimed(log, "first")).doubtful
-    taken_over = await claimed(log, "second")
+    taken_over = await claimed(log, "second", now=LATER)
     assert (taken_over.doubtful, taken_over.outcome) == (True, None)
     (row,) = await log.messages()
     assert (row["doubtful"], row["attempts"], row["token"]) == (True, 2, "second")
+
+
+@pytest.mark.parametrize("moment", [NOW - timedelta(seconds=3), NOW, LATER - timedelta(seconds=1)])
+async def test_what_an_attempt_may_still_be_handing_over_is_left_to_it(
+    log: MessageLog, moment: datetime
+) -> None:
+    """Nobody sends it beside that one, nor calls it uncertain: it is told when to come again."""
+    first = await claimed(log, "first")
+    again = await claimed(log, "second", now=moment)
+    assert (again.holds, again.doubtful, again.outcome) == (False, False, None)
+    assert again.hindrance == "another attempt is handing it over"
+    assert again.wait == LATER - moment
+    await log.leave([left(first)])
+    (row,) = await log.messages()
+    assert (row["status"], row["attempts"], row["doubtful"]) == ("sent", 1, False)
+
+
+async def test_a_claim_of_a_clock_that_was_moved_forward_hinders_nobody_for_days(log: MessageLog) -> None:
+    """A lifecycle that was moved on by a month has claimed at a moment that is yet to come."""
+    await claimed(log, "first", now=NOW + timedelta(days=30))
+    assert (await claimed(log, "second")).holds
 
 
 async def test_what_a_dead_attempt_only_held_is_taken_over_without_doubt(log: MessageLog) -> None:
@@ -83,7 +111,7 @@ async def test_what_a_dead_attempt_only_held_is_taken_over_without_doubt(log: Me
     second = replace(first, delivery=replace(DELIVERY, notice=replace(NOTICE, key="other")))
     claims = await log.claim([first, second])
     await log.hand_over(claims[:1])
-    again = await log.claim([replace(first, token="later"), replace(second, token="later")])
+    again = await log.claim([replace(one, token="later", now=LATER) for one in (first, second)])
     assert [claim.doubtful for claim in again] == [True, False]
 
 
@@ -97,7 +125,7 @@ async def test_an_attempt_that_failed_cleanly_leaves_no_doubt(log: MessageLog) -
 
 async def test_an_attempt_that_lost_its_claim_cannot_settle_it(log: MessageLog) -> None:
     """A late answer of an attempt that was given up does not overwrite the one that took over."""
-    first, second = await claimed(log, "first"), await claimed(log, "second")
+    first, second = await claimed(log, "first"), await claimed(log, "second", now=LATER)
     await log.leave([left(first, MessageStatus.FAILED)])
     assert (await log.messages())[0]["status"] == "handing_over"
     await log.leave([left(second)])
@@ -119,6 +147,36 @@ async def test_what_is_deferred_is_on_record_and_can_be_claimed_later(log: Messa
     assert (row["status"], row["reason"], row["settled_at"]) == ("deferred", "quiet hours", None)
     claim = await claimed(log, "morning")
     assert (claim.outcome, claim.doubtful) == (None, False)
+
+
+async def test_what_was_held_back_is_explained_by_that_when_it_has_gone(log: MessageLog) -> None:
+    """The rule that held it did not decide that it goes; why it went late is told all the same."""
+    held = replace(
+        closing(MessageStatus.DEFERRED, "quiet hours from 21:00 to 09:00"),
+        rule="quiet_hours",
+        policy_version="7",
+    )
+    capped = replace(closing(MessageStatus.DEFERRED, "3 today"), rule="daily_cap", policy_version="7")
+    for one in (held, held, capped):
+        assert await log.close([one]) == [None]
+    await log.leave([left(await claimed(log, "morning"))])
+    (row,) = await log.messages()
+    assert (row["rule"], row["reason"], row["status"]) == ("", "", "sent")
+    assert explained(row).endswith(
+        "UTC. It was held back before: quiet hours from 21:00 to 09:00 (rule quiet_hours, policy 7);"
+        " 3 today (rule daily_cap, policy 7)."
+    )
+
+
+async def test_what_was_held_back_until_it_was_too_late_is_told_with_what_held_it(log: MessageLog) -> None:
+    """Missed, and why."""
+    held = replace(closing(MessageStatus.DEFERRED, "quiet hours"), rule="quiet_hours", policy_version="7")
+    await log.close([held])
+    await log.close([closing()])
+    (row,) = await log.messages()
+    assert explained(row) == (
+        "Not sent, it is missed: too late. It was held back before: quiet hours (rule quiet_hours, policy 7)."
+    )
 
 
 async def test_closing_what_was_sent_answers_that_it_was_sent(log: MessageLog) -> None:
@@ -147,17 +205,37 @@ async def test_closing_after_clean_failures_keeps_the_last_reason(log: MessageLo
     assert outcome.reason == "too late; the last attempt said: 451 try again"
 
 
-async def test_of_many_who_claim_at_once_only_one_has_it_without_doubt(database_url: str) -> None:
-    """Ten workers, ten engines, one message: one clean claim, nine that know they came later."""
+async def test_of_many_who_claim_at_once_only_one_has_it(database_url: str) -> None:
+    """Ten workers, ten engines, one message: one may send it, nine are told to come again."""
     engines = [open_database(database_url) for _ in range(10)]
     try:
         claims = await asyncio.gather(
             *(claimed(MessageLog(engine), f"t{number}") for number, engine in enumerate(engines))
         )
-        assert sorted(claim.doubtful for claim in claims) == [False] + [True] * 9
+        assert sorted(claim.holds for claim in claims) == [False] * 9 + [True]
+        assert not any(claim.doubtful for claim in claims)
         assert len(await MessageLog(engines[0]).messages()) == 1
     finally:
         await asyncio.gather(*(engine.dispose() for engine in engines))
+
+
+async def test_of_several_processes_that_live_each_message_leaves_one(database_url: str) -> None:
+    """Three send the same page: each message once, none in doubt, and all learn what came of it."""
+    racers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.activities.claim_racer", database_url, str(number),
+            cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        )
+        for number in range(3)
+    ]  # fmt: skip
+    said = [out.decode().splitlines() for out, _ in [await racer.communicate() for racer in racers]]
+    assert [lines[-1] for lines in said] == [f"settled {MESSAGES}"] * 3
+    given = Counter(line for lines in said for line in lines[:-1])
+    assert (len(given), set(given.values())) == (MESSAGES, {1})
+    engine = open_database(database_url)
+    rows = await MessageLog(engine).messages()
+    await engine.dispose()
+    assert {(row["status"], row["doubtful"]) for row in rows} == {("sent", False)}
 
 
 async def test_a_page_and_its_rerun_are_claimed_in_one_go(log: MessageLog) -> None:
@@ -168,7 +246,7 @@ async def test_a_page_and_its_rerun_are_claimed_in_one_go(log: MessageLog) -> No
     ]
     claims = await log.claim(page)
     await log.leave([left(claim) for claim in claims[:300]])
-    again = await log.claim([replace(one, token="again") for one in page])
+    again = await log.claim([replace(one, token="again", now=LATER) for one in page])
     assert [claim.outcome is not None for claim in again] == [True] * 300 + [False] * 200
     assert all(claim.doubtful for claim in again[300:])
 

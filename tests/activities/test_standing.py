@@ -318,6 +318,6 @@ async def test_every_status_has_its_words(status: MessageStatus) -> None:
     """Whatever stands in the history."""
     message = {
         "status": status, "reason": "", "rule": "", "policy_version": POLICY_VERSION, "doubtful": False,
-        "provider": "", "channel": "sms", "settled_at": datetime(2026, 3, 1, tzinfo=UTC),
+        "provider": "", "channel": "sms", "settled_at": datetime(2026, 3, 1, tzinfo=UTC), "held": "",
     }  # fmt: skip
     assert explained(message).endswith(".")

@@ -20,7 +20,7 @@ from activities.handing_over import OVERTAKEN, HandingOver
 from activities.members import MEMBERS
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
-from activities.message_rows import Asked, Claim, Left
+from activities.message_rows import ALIVE, Asked, Claim, Left
 from activities.pipeline import Pipeline
 from activities.rates import Rates
 from activities.rendering import Renderer
@@ -131,7 +131,7 @@ async def test_a_page_whose_worker_dies_is_done_by_the_next_and_nobody_is_told_t
         provider, made = Counting(), greeting(lifecycle=f"task:lumi:{number}")
         with pytest.raises(Death):
             await deliver(waves(shop, provider, MortalLog(shop, door, passes)), made)
-        done = await deliver(waves(shop, provider), made, 2)
+        done = await deliver(waves(shop, provider), made, 2, at=NOW + 2 * ALIVE)
         told = await statuses(shop, made)
         assert Counter(told.values()) == Counter(sent=done.counts.sent, uncertain=done.counts.uncertain)
         assert (done.selected, done.waiting, done.counts.members) == (MANY, 0, MANY)
@@ -157,7 +157,7 @@ async def test_an_attempt_that_was_given_up_and_lives_sends_nothing_any_more(sho
 
     old = asyncio.create_task(deliver(waves(shop, provider, Slow(shop)), made))
     await cut_off.wait()
-    done = await deliver(waves(shop, provider), made, 2)
+    done = await deliver(waves(shop, provider), made, 2, at=NOW + 2 * ALIVE)
     assert done.counts == Counts(sent=MANY - HAND, messages=MANY - HAND, uncertain=HAND)
     back.set()
     await old
@@ -185,7 +185,7 @@ async def test_an_attempt_that_another_has_overtaken_hands_over_no_further_group
     first, second = Halting(shop), Halting(shop)
     old = asyncio.create_task(deliver(waves(shop, provider, first), made))
     await first.halted.wait()
-    new = asyncio.create_task(deliver(waves(shop, provider, second), made, 2))
+    new = asyncio.create_task(deliver(waves(shop, provider, second), made, 2, at=NOW + 2 * ALIVE))
     await second.halted.wait()
     first.go_on.set()
     assert (await old).reasons == {OVERTAKEN: MANY - HAND}
@@ -206,7 +206,7 @@ async def test_what_an_attempt_that_was_given_up_is_handing_over_goes_once(shop:
     old = asyncio.create_task(deliver(waves(shop, provider), made))
     await provider.busy(HAND)
     provider.answer = None
-    done = await deliver(waves(shop, provider), made, 2)
+    done = await deliver(waves(shop, provider), made, 2, at=NOW + 2 * ALIVE)
     assert done.counts == Counts(sent=MANY - HAND, messages=MANY - HAND, uncertain=HAND)
     back.set()
     await old

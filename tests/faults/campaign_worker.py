@@ -129,7 +129,7 @@ async def work(port: int, renderer: Renderer) -> None:
     engine = open_database(settings["database"])
     channel = Loopback(settings["provider"], idempotent=settings["idempotent"])
     async with httpx.AsyncClient() as http:
-        log = MortalLog(engine)
+        log = MortalLog(engine, alive=timedelta(0))
         channels = Channels({}, http, extra={channel.provider: channel})
         handing_over = HandingOver(log, channels, Rates(engine))
         pipeline = Pipeline(log, Standings(engine), renderer, handing_over)
