@@ -166,6 +166,8 @@ class HandingOver:
                 one.left = _failed(one, attempt, error, "")
                 continue
             known[place] = one.providers
+            if one.claim.unpaid:
+                one.providers = [by for by in one.providers if not _charged(item.merchant, by)]
             first = one.providers[0]
             # Who may have it already drops a second one; but of two it is not known which one an attempt that
             # died had tried.
@@ -313,6 +315,11 @@ def provider_names(merchant: Merchant, channel: str) -> tuple[str, ...]:
     return ("console",)
 
 
+def _charged(merchant: Merchant, provider: Channel) -> bool:
+    """Whether an SMS by that provider costs points."""
+    return merchant.charged(SmsProvider(provider.provider))
+
+
 def _once_at_most(item: Item, provider: Channel) -> bool:
     """A transactional notice or a reminder twice is better than none; a promotion is not."""
     loud = CATALOGUE[item.delivery.notice.kind].notice_class > NoticeClass.REMINDER
@@ -346,8 +353,17 @@ def _sent(one: _Leaving, attempt: Attempt, receipt: Receipt, provider: Channel) 
         one.job.rendered.fallback,
         receipt.provider,
         provider_id=receipt.provider_id,
+        free=_free(one, provider),
         ask_at=real_time() + FIRST_ASK if asked else None,
     )
+
+
+def _free(one: _Leaving, provider: Channel) -> bool:
+    """Whether points were reserved for another provider than the one that has it now."""
+    want = one.job.asked.want
+    if want is None or not want.in_part or one.claim.unpaid:
+        return False
+    return not _charged(one.job.item.merchant, provider)
 
 
 def _not_yet(one: _Leaving, attempt: Attempt, turn: Turn, provider: Channel) -> Left:

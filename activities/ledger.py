@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.ledger_books import Books, Held, LedgerError, QuotaKey, open_books
-from models.credits import EntryKind, Pool, quota_month, to_points, to_units
+from models.credits import CreditPolicy, EntryKind, Pool, quota_month, to_points, to_units
 from models.merchant import Merchant
 
 __all__ = ["Granted", "LedgerError", "Scarce", "Short", "Want", "lock", "refund", "reserve", "settle"]
@@ -37,6 +37,7 @@ class Want:
 
     `points`: what it costs by `Merchant.sms_points`. `messages`: how many it counts in the quota of its
     branch (a blank one is the merchant itself), in the month on the clock of `zone`. [LS-20, LS-21]
+    `in_part`: it may go without points too, by a provider that costs none.
     """
 
     reference: str
@@ -44,6 +45,7 @@ class Want:
     messages: int = 0
     branch_id: str = ""
     zone: str = "UTC"
+    in_part: bool = False
 
     def __post_init__(self) -> None:
         if self.points < 0 or self.messages < 0:
@@ -98,14 +100,20 @@ async def reserve(
 
 
 async def settle(
-    connection: AsyncConnection, merchant: Merchant, actual: Mapping[str, Decimal], now: datetime
+    connection: AsyncConnection,
+    merchant_id: str,
+    actual: Mapping[str, Decimal],
+    now: datetime,
+    policy: CreditPolicy | None = None,
 ) -> dict[str, Decimal]:
     """Book what messages did cost, by reference, where it is not what was reserved; answers what was charged.
 
-    A message is settled once, and not after it was refunded. What it cost more than is left is not charged:
-    an account is never negative.
+    With a `policy` a shortage that this makes is told. A message is settled once, and not after it was
+    refunded. What it cost more than is left is not charged: an account is never negative.
     """
-    books = await open_books(connection, merchant.id, now)
+    if not actual:
+        return {}
+    books = await open_books(connection, merchant_id, now)
     held = await books.held(actual)
     charged = {}
     for reference, points in actual.items():
@@ -115,9 +123,9 @@ async def settle(
         more = min(to_units(points) - standing.points, books.points[Pool.SMS])
         if more:
             books.book(Pool.SMS, EntryKind.SETTLE, -more, reference)
-        if more > 0:
+        if more > 0 and policy is not None:
             # Not under the name of the message alone: it may have told of a shortage when it was reserved.
-            books.warn(merchant.credits, f"{reference}/{EntryKind.SETTLE}")
+            books.warn(policy, f"{reference}/{EntryKind.SETTLE}")
         charged[reference] = to_points(standing.points + more)
     await books.write()
     return charged
@@ -164,6 +172,8 @@ def _answer(
     if before is not None:
         return Granted(want.reference, to_points(before.points), before.messages, before=True)
     units = to_units(want.points)
+    if want.in_part and units > books.points[Pool.SMS]:
+        units = 0
     if want.messages and want.messages > books.rooms[key].left:
         return Short(want.reference, Scarce.QUOTA, _used_up(books, key))
     if units > books.points[Pool.SMS]:
@@ -174,7 +184,7 @@ def _answer(
     if want.messages:
         books.use(key, EntryKind.RESERVE, -want.messages, want.reference)
     held[want.reference] = Held(units, want.messages, key)
-    return Granted(want.reference, want.points, want.messages)
+    return Granted(want.reference, to_points(units), want.messages)
 
 
 def _used_up(books: Books, key: QuotaKey) -> str:

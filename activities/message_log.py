@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -15,7 +16,7 @@ from activities.batch import OUT_OF_REACH, Batch
 from activities.bulk import Bulk, all_rows, among, table_of
 from activities.consents import Consents
 from activities.database import reading, transact
-from activities.ledger import Short, lock, refund, reserve
+from activities.ledger import Short, lock, refund, reserve, settle
 from activities.message_rows import (
     ALIVE,
     HELD,
@@ -236,7 +237,8 @@ class MessageLog:
     async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> tuple[set[str], list[Left]]:
         """Answers the attempts that others have overtaken, and the messages whose cost is given back."""
         ordered = sorted(left, key=lambda one: one.claim.place)
-        back = await _held_still(connection, ordered) if any(one.refund for one in ordered) else []
+        owing = any(one.refund or one.free for one in ordered)
+        back = await _held_still(connection, ordered) if owing else []
         if connection.dialect.name == "postgresql":
             rows = [{**named(one.claim), **left_columns(one)} for one in ordered]
             written = await self._left.for_all(connection, rows)
@@ -247,7 +249,7 @@ class MessageLog:
         dead = [suppression(one) for one in ordered if one.dead_address]
         if dead:
             await self._consents.suppress(dead, connection)
-        return overtaken, [one for one in back if one.refund]
+        return overtaken, [one for one in back if one.refund or one.free]
 
     async def _close(
         self, connection: AsyncConnection, closings: Sequence[Closing]
@@ -351,8 +353,11 @@ async def _paid(connection: AsyncConnection, asked: Sequence[Asked], claims: Seq
         wants = [want for number in numbers if (want := asked[number].want) is not None]
         answers = await reserve(connection, first.merchant, wants, first.now)
         for number, answer in zip(numbers, answers, strict=True):
+            want = asked[number].want
             if isinstance(answer, Short):
                 paid[number] = await _refuse(connection, asked[number], claims[number], answer)
+            elif want is not None and want.in_part:
+                paid[number] = replace(claims[number], unpaid=not answer.points)
     return paid
 
 
@@ -369,14 +374,19 @@ async def _refuse(connection: AsyncConnection, one: Asked, claim: Claim, short: 
 
 
 async def _give_back(connection: AsyncConnection, left: Sequence[Left]) -> None:
-    """Refund what messages cost that will never arrive."""
+    """Refund what messages cost that will never arrive, and the points of those that cost none."""
     merchants: dict[str, list[Left]] = {}
     for one in left:
         merchants.setdefault(one.merchant_id, []).append(one)
     for merchant_id in sorted(merchants):
-        ones = merchants[merchant_id]
-        references = [message_reference(one.claim.key, one.claim.channel) for one in ones]
-        await refund(connection, merchant_id, references, "not sent", ones[0].now)
+        ones, now = merchants[merchant_id], merchants[merchant_id][0].now
+        refunded, free = ([_reference(one) for one in ones if one.free is free] for free in (False, True))
+        await refund(connection, merchant_id, refunded, "not sent", now)
+        await settle(connection, merchant_id, dict.fromkeys(free, Decimal(0)), now)
+
+
+def _reference(left: Left) -> str:
+    return message_reference(left.claim.key, left.claim.channel)
 
 
 async def _close_known(connection: AsyncConnection, one: Closing, row: Row[Any]) -> ChannelOutcome | None:

@@ -55,7 +55,8 @@ class Asked:
 class Claim:
     """The right to send a message once, held by `token`.
 
-    `doubtful`: an earlier attempt may have handed it over. `paid`: something was reserved for it. `outcome`
+    `doubtful`: an earlier attempt may have handed it over. `paid`: something was reserved for it; `unpaid`:
+    no points were, so that it can only go by a provider that costs none. `outcome`
     is set when it is settled already, or cannot be paid for: then there is nothing to send. `hindrance`:
     why this attempt may not send it, while another one may, after `wait` where that is known. `overtaken`:
     this attempt is given up, and another one is at work.
@@ -66,6 +67,7 @@ class Claim:
     token: str
     doubtful: bool = False
     paid: bool = False
+    unpaid: bool = False
     outcome: ChannelOutcome | None = None
     hindrance: str = ""
     overtaken: bool = False
@@ -89,7 +91,8 @@ class Claim:
 class Left:
     """What becomes of a claimed message: a final status with its moment, or WAITING for another attempt.
 
-    `refund`: what it cost is given back. `dead_address`: why nothing more goes to `address`, if so.
+    `refund`: what it cost is given back. `free`: it cost no points after all, which are given back, while it
+    counts in a quota. `dead_address`: why nothing more goes to `address`, if so.
     `wait`: how long a provider wishes to be left alone; it is not written down. `ask_at`: when the provider
     is first asked what became of it, if it is asked at all.
     """
@@ -103,6 +106,7 @@ class Left:
     provider_id: str = ""
     doubtful: bool = False
     refund: bool = False
+    free: bool = False
     dead_address: str = ""
     address: str = ""
     wait: timedelta | None = None

@@ -210,6 +210,7 @@ def _want(way: _Way) -> Want | None:
         messages=1,
         branch_id=branch_id,
         zone=item.merchant.zone_of(branch_id),
+        in_part=item.merchant.charged_in_part,
     )
 
 

@@ -38,7 +38,7 @@ class SmsProvider(StrEnum):
     CONSOLE = "console"
 
 
-OWN_ACCOUNT = (SmsProvider.OFF, SmsProvider.TWSMS)
+OWN_ACCOUNT = frozenset({SmsProvider.OFF, SmsProvider.TWSMS})
 """With these there is nothing for us to charge: the merchant has an account of its own. [WACA-24]"""
 
 
@@ -138,6 +138,14 @@ class SmsSettings:
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     text_limit: int = 268
 
+    @property
+    def providers(self) -> tuple[SmsProvider, ...]:
+        """Who sends, the first choice first; none where SMS is off."""
+        if self.provider is SmsProvider.OFF:
+            return ()
+        chosen = (self.provider, self.fallback)
+        return tuple(dict.fromkeys(one for one in chosen if one is not SmsProvider.OFF))
+
 
 @dataclass(frozen=True)
 class Merchant:
@@ -194,11 +202,18 @@ class Merchant:
         return (branch.zone if branch else "") or self.zone
 
     def charged(self, provider: SmsProvider | None = None) -> bool:
-        """Whether SMS by that provider, or else by its own, cost points of ours. [WACA-24, WACA-25]"""
-        return self.credits.enabled and (provider or self.sms.provider) not in OWN_ACCOUNT
+        """Whether SMS by that provider, or else by any of its own, cost points of ours. [WACA-24, WACA-25]"""
+        if not self.credits.enabled:
+            return False
+        return not OWN_ACCOUNT.issuperset((provider,) if provider is not None else self.sms.providers)
+
+    @property
+    def charged_in_part(self) -> bool:
+        """Whether SMS cost points by one of its providers, and nothing by the other."""
+        return self.charged() and not OWN_ACCOUNT.isdisjoint(self.sms.providers)
 
     def sms_points(self, segments: int, *, domestic: bool, provider: SmsProvider | None = None) -> Decimal:
-        """What an SMS of so many segments costs in points of ours. [WACA-28]"""
+        """What an SMS of so many segments costs in points of ours, by its dearest provider. [WACA-28]"""
         if not self.charged(provider):
             return Decimal(0)
         return cost(segments, self.credits.price, domestic=domestic)

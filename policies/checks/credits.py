@@ -8,8 +8,8 @@ from policies.proposal import Proposal
 def credits(proposal: Proposal) -> Answer:
     """What is left is looked at again when the message is claimed."""
     left = proposal.standing.credits_left
-    if left is None or proposal.channel != SMS:
-        return None
+    if left is None or proposal.channel != SMS or proposal.merchant.charged_in_part:
+        return None  # in part: without points it still goes by the provider that costs none
     points = proposal.merchant.sms_points(proposal.segments, domestic=proposal.standing.domestic)
     if points <= left:
         return None

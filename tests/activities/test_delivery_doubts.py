@@ -18,7 +18,7 @@ from activities.database import reading, writing
 from activities.delivery import Deliveries
 from activities.handing_over import HandingOver, Job
 from activities.ledger import Want
-from activities.ledger_accounts import balance, topup
+from activities.ledger_accounts import balance, differences, quota, topup
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from activities.message_rows import ALIVE, Asked, Claim, Closing, Left
@@ -29,12 +29,13 @@ from activities.standing import Standings
 from channels.base import Abilities, Channel, DeliveryError, Message, Receipt
 from channels.registry import Channels
 from models.agenda import ChannelOutcome, Notice, Status
-from models.credits import Pool
+from models.credits import Pool, quota_month
 from models.ids import message_reference
 from models.merchant import Merchant, SmsProvider, SmsSettings
 from models.tables.messages import MessageStatus
 from tests.databases import listen
 from tests.faults.campaign_items import NOON, PROVIDER, SHOP, item
+from tests.requirements import requirement
 
 Answering = Callable[[Message], Awaitable[Receipt]]
 NOTHING_SPECIAL = Abilities()
@@ -528,3 +529,50 @@ async def test_what_is_put_off_is_nobody_elses(engine: AsyncEngine) -> None:
     assert statuses == {theirs.key: "handing_over", page[1].delivery.notice.key: "deferred"}
     await log.leave([left(theirs)])
     assert (await rows_of(engine))[theirs.key]["status"] == "sent"
+
+
+OWN_FIRST = replace(SHOP, sms=SmsSettings(SmsProvider.TWSMS, fallback=SmsProvider.SMARTDOVE))
+OURS_FIRST = replace(SHOP, sms=SmsSettings(SmsProvider.SMARTDOVE, fallback=SmsProvider.TWSMS))
+
+
+@requirement("WACA-24", "WACA-25", "WACA-28")
+@pytest.mark.parametrize(
+    ("shop", "first_is_down", "points", "left", "by"),
+    [
+        (OWN_FIRST, False, 10, "10", "twsms"),
+        (OWN_FIRST, True, 10, "9.15", "smartdove"),
+        (OURS_FIRST, False, 10, "9.15", "smartdove"),
+        (OURS_FIRST, True, 10, "10", "twsms"),
+        (OWN_FIRST, False, 0, "0", "twsms"),
+        (OURS_FIRST, False, 0, "0", "twsms"),
+    ],
+    ids=["own", "ours stands in", "ours", "own stands in", "own, no points", "ours has no points"],
+)
+async def test_a_message_costs_what_the_provider_that_sent_it_costs(
+    engine: AsyncEngine, shop: Merchant, first_is_down: bool, points: int, left: str, by: str
+) -> None:
+    """By TwSMS nothing; by ours its points, never more than there are. It counts in the quota either way."""
+    if points:
+        async with writing(engine) as connection:
+            await topup(connection, shop, Pool.SMS, Decimal(points), "first", NOON)
+    names = [provider.value for provider in shop.sms.providers]
+    first, second = Fake(down if first_is_down else taken, names[0]), Fake(taken, names[1])
+    one = replace(item(0), merchant=shop)
+    ((answer,),) = await pipeline(engine, first, second).send([one], Clock().attempt())
+    assert isinstance(answer, ChannelOutcome)
+    assert answer.status is Status.SENT
+    assert [one.provider for one in (first, second) if one.answer is taken and one.given] == [by]
+    async with reading(engine) as connection:
+        assert (await balance(connection, shop.id)).sms == Decimal(left)
+        used = await quota(connection, shop, ("", quota_month(NOON, shop.zone)))
+        assert used.used == 1
+        assert await differences(connection) == []
+
+
+async def test_a_message_that_is_not_paid_for_goes_by_nobody_who_costs_points(engine: AsyncEngine) -> None:
+    """The provider that costs nothing is down: it waits, and our account is not overdrawn."""
+    ours, own = Fake(provider="smartdove"), Fake(down, "twsms")
+    one = replace(item(0), merchant=OURS_FIRST)
+    ((answer,),) = await pipeline(engine, ours, own).send([one], Clock().attempt())
+    assert isinstance(answer, Later)
+    assert ours.given == []

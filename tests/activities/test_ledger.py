@@ -158,8 +158,8 @@ async def test_a_refund_is_of_what_was_paid_in_the_end(ledger: AsyncConnection) 
     await fill(ledger, "10")
     await reserve(ledger, PAYING, page(0, 2), NOW)
     told = {"m0": Decimal("1.70"), "m1": Decimal(0), "never": HOME}
-    assert await settle(ledger, PAYING, told, NOW) == {"m0": Decimal("1.70"), "m1": Decimal(0)}
-    assert await settle(ledger, PAYING, {"m0": Decimal(3)}, NOW) == {}, "settled once"
+    assert await settle(ledger, PAYING.id, told, NOW) == {"m0": Decimal("1.70"), "m1": Decimal(0)}
+    assert await settle(ledger, PAYING.id, {"m0": Decimal(3)}, NOW, PAYING.credits) == {}, "settled once"
     assert (await balance(ledger, "lumi")).sms == Decimal("8.30")
     assert await refund(ledger, "lumi", ["m0", "m1"], "undelivered", NOW) == {"m0": Decimal("1.70")}
     assert (await balance(ledger, "lumi")).sms == 10
@@ -169,7 +169,7 @@ async def test_a_message_that_cost_more_than_is_left_takes_what_is_left(ledger: 
     """Never negative: the rest is not charged."""
     await fill(ledger, "1")
     await reserve(ledger, PAYING, page(0, 1), NOW)
-    assert await settle(ledger, PAYING, {"m0": ABROAD}, NOW) == {"m0": Decimal(1)}
+    assert await settle(ledger, PAYING.id, {"m0": ABROAD}, NOW, PAYING.credits) == {"m0": Decimal(1)}
     assert (await balance(ledger, "lumi")).sms == 0
 
 
@@ -263,7 +263,7 @@ async def test_a_settlement_may_be_what_takes_the_points_low(ledger: AsyncConnec
     await fill(ledger, "43.5")
     await reserve(ledger, PAYING, page(0, 1), NOW)
     assert await pending_alerts(ledger) == []
-    await settle(ledger, PAYING, {"m0": 2 * HOME}, NOW)
+    await settle(ledger, PAYING.id, {"m0": 2 * HOME}, NOW, PAYING.credits)
     assert [alert.sendable for alert in await pending_alerts(ledger)] == [49]
 
 
@@ -275,7 +275,7 @@ async def test_one_message_may_cross_twice_when_it_is_reserved_and_when_it_is_se
     await fill(ledger, "43")
     await reserve(ledger, PAYING, page(0, 1), NOW)
     await topup(ledger, PAYING, Pool.SMS, HOME, "between", NOW)
-    await settle(ledger, PAYING, {"m0": 2 * HOME}, NOW)
+    await settle(ledger, PAYING.id, {"m0": 2 * HOME}, NOW, PAYING.credits)
     assert [alert.sendable for alert in await pending_alerts(ledger)] == [49, 49]
 
 

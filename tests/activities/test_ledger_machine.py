@@ -172,7 +172,9 @@ class Ledgers(RuleBasedStateMachine):
             for reference, points in actual.items():
                 book.settle(reference, points)
 
-        self._same(lambda c: settle(c, self.merchant, actual, NOW), by_the_book, keep)
+        self._same(
+            lambda c: settle(c, self.merchant.id, actual, NOW, self.merchant.credits), by_the_book, keep
+        )
 
     @rule(some=st.lists(picks, min_size=1, max_size=3), keep=kept)
     def refund(self, some: list[int], keep: bool) -> None:
