@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.batch import OUT_OF_REACH, Batch
 from activities.bulk import Bulk, all_rows, among, table_of
+from activities.caps import over_the_cap, take_turns
 from activities.consents import Consents
 from activities.database import reading, transact
 from activities.ledger import Short, lock, refund, reserve, settle
@@ -183,6 +184,7 @@ class MessageLog:
         asked = [one for turn in turns for one in turn.asked]
         left = [one for turn in turns for one in turn.left]
         marks = [one for turn in turns for one in turn.marks]
+        await take_turns(connection, asked)
         marked = await self._hand_over(connection, marks) if marks else set()
         overtaken, back = await self._leave(connection, left) if left else (set(), [])
         claims = await self._claim(connection, asked, overtaken) if asked else []
@@ -209,13 +211,16 @@ class MessageLog:
         # One message may be asked for twice in one go: by a page that names it twice, or by an attempt that
         # was given up while it waited and the one that follows it.
         first = {one.place: one for one in reversed(asked)}
-        rows = {place: claimed_row(one) for place, one in first.items()}
-        new = await self._insert_new(connection, rows)
-        known = await locked(connection, [place for place in rows if place not in new])
+        over = await over_the_cap(connection, list(reversed(first.values())))
+        rows = {place: claimed_row(one) for place, one in first.items() if place not in over}
+        new = await self._insert_new(connection, rows) if rows else set()
+        known = await locked(connection, [place for place in first if place not in new])
         claims = []
         for one in asked:
             row = known.get(one.place)
             claim = claim_on(one, row, self._alive)
+            if one.place in over and claim.holds:
+                claim = replace(claim, hindrance="others go to the same recipient at this moment")
             if claim.outcome is None and first[one.place] is not one:
                 claim = replace(claim, hindrance="it is being sent already")
             elif row is not None and claim.holds:

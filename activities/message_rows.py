@@ -29,12 +29,20 @@ Name = tuple[str, str, str]
 """A message, and the attempt that holds it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """So many of its class, at the most, go to one recipient from that moment on."""
+
+    since: datetime
+    most: int
+
+
 @dataclass(slots=True)
 class Asked:
     """A message that is to be claimed by the attempt `token`.
 
     `said` are the columns that tell what it says. `want` is what it costs, reserved with the claim. With
-    `in_hand` it is handed over at once; else it is only held until `hand_over`.
+    `in_hand` it is handed over at once; else it is only held until `hand_over`. `cap` is the recipient's.
     """
 
     delivery: Delivery[Any]
@@ -45,6 +53,7 @@ class Asked:
     said: Mapping[str, Any]
     want: Want | None = None
     in_hand: bool = True
+    cap: Cap | None = None
 
     @property
     def place(self) -> Place:

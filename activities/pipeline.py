@@ -15,7 +15,7 @@ from activities.attempt import Answer, Attempt, Item, Later
 from activities.handing_over import HandingOver, Job
 from activities.ledger import Want
 from activities.message_log import MessageLog
-from activities.message_rows import Asked, Closing
+from activities.message_rows import Asked, Cap, Closing
 from activities.rendering import Rendered, Renderer, RenderError
 from activities.standing import Standings
 from activities.templates import Templates
@@ -178,8 +178,8 @@ def _job(way: _Way, token: str, now: datetime, *, paced: bool) -> Job:
         "segments": rendered.segments,
         "policy_version": POLICY_VERSION,
     }
-    want = _want(way)
-    asked = Asked(item.delivery, item.channel, item.merchant, token, now, said, want, in_hand=not paced)
+    want, cap = _want(way), _cap(way.proposal)
+    asked = Asked(item.delivery, item.channel, item.merchant, token, now, said, want, not paced, cap)
     return Job(item, asked, rendered, paced)
 
 
@@ -212,6 +212,11 @@ def _want(way: _Way) -> Want | None:
         zone=item.merchant.zone_of(branch_id),
         in_part=item.merchant.charged_in_part,
     )
+
+
+def _cap(proposal: Proposal) -> Cap | None:
+    since = proposal.standing.since
+    return None if since is None else Cap(since, proposal.class_policy.daily_cap)
 
 
 def _next_link(item: Item, answer: Answer) -> list[Item]:

@@ -4,34 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, or_, select
+from sqlalchemy import Row, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.addresses import address_problem, zone_of
 from activities.batch import Batch
 from activities.bulk import Lookup
+from activities.caps import SENT_SINCE, classes_of
 from activities.database import aware
-from activities.message_rows import MESSAGES
 from activities.phone import is_domestic
 from activities.standing_ledger import Left, left_for
 from models.channels import SMS, families
 from models.consent import Consent, member_subject, same_address
-from models.notices import CATALOGUE
 from models.policy import ConsentRule
 from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
-from models.tables.messages import MessageStatus
 from models.timing import Offset, local_day, moment
 from policies.proposal import Proposal, Standing
-
-COUNTED = (
-    MessageStatus.CLAIMED,
-    MessageStatus.HANDING_OVER,
-    MessageStatus.SENT,
-    MessageStatus.DELIVERED,
-    MessageStatus.UNDELIVERED,
-    MessageStatus.UNCERTAIN,
-)
-"""What counts towards the day's cap: it has gone, or may have."""
 
 SUSPENSIONS = SuspensionRow.__table__  # type: ignore[attr-defined]
 SUPPRESSIONS = SuppressionRow.__table__  # type: ignore[attr-defined]
@@ -67,7 +55,7 @@ async def _read(connection: AsyncConnection, proposals: Sequence[Proposal]) -> l
     suppressed = await _suppressions(connection, places)
     consents = await _consents(connection, proposals, places)
     verified = await _verified(connection, proposals, places)
-    sent = await _sent_today(connection, proposals, zones)
+    sent, since = await _sent_today(connection, proposals, zones)
     left = await left_for(connection, proposals)
     # Of a page nearly all stand alike: they share what is found.
     alike: dict[tuple[Any, ...], Standing] = {}
@@ -85,6 +73,7 @@ async def _read(connection: AsyncConnection, proposals: Sequence[Proposal]) -> l
             counted.quota,
             counted.credits,
             _domestic(proposal),
+            since.get(number),
         )
         if (standing := alike.get(facts)) is None:
             standing = alike[facts] = Standing(*facts)
@@ -202,11 +191,14 @@ def _latest(consents: Mapping[tuple[Where, str], Row[Any]], proposal: Proposal, 
 
 async def _sent_today(
     connection: AsyncConnection, proposals: Sequence[Proposal], zones: Sequence[str]
-) -> dict[int, int]:
-    """By the place of the proposal: messages of its class to its address since the recipient's midnight."""
+) -> tuple[dict[int, int], dict[int, datetime]]:
+    """By the place of the proposal: messages of its class to its address since the recipient's midnight.
+
+    And that midnight, of those that have a cap.
+    """
     capped = {n: p for n, p in enumerate(proposals) if p.class_policy.daily_cap and _address(p)}
     if not capped:
-        return {}
+        return {}, {}
     midnights: dict[tuple[datetime, str], datetime] = {}
     since = {}
     for n, p in capped.items():
@@ -214,18 +206,18 @@ async def _sent_today(
         if where not in midnights:
             midnights[where] = _midnight(*where)
         since[n] = midnights[where]
-    classes = {kind: row.notice_class for kind, row in CATALOGUE.items()}
+    classes = classes_of()
     classes |= {p.notice.kind: p.notice_class for p in capped.values()}
     found: dict[Where, list[Row[Any]]] = {}
     whose = {
         "merchants": {p.merchant.id for p in capped.values()},
         "addresses": {_address(p) for p in capped.values()},
     }
-    for row in await _SENT.rows(connection, whose, since=min(midnights.values())):
+    for row in await SENT_SINCE.rows(connection, whose, since=min(midnights.values())):
         found.setdefault((row.merchant_id, row.address, row.channel), []).append(row)
     if not found:
-        return {}
-    return {
+        return {}, since
+    sent = {
         n: sum(
             classes.get(row.kind) is p.notice_class
             and row.notice_key != p.notice.key
@@ -234,6 +226,7 @@ async def _sent_today(
         )
         for n, p in capped.items()
     }
+    return sent, since
 
 
 def _midnight(now: datetime, zone: str) -> datetime:
@@ -251,12 +244,3 @@ _SUPPRESSIONS = Lookup(
 )
 _VERIFIED = Lookup(select(VERIFIED), merchants=VERIFIED.c.merchant_id, addresses=VERIFIED.c.address)
 _CONSENTS = Lookup(select(CONSENTS), merchants=CONSENTS.c.merchant_id, subjects=CONSENTS.c.subject)
-
-_gone_at = func.coalesce(MESSAGES.c.settled_at, MESSAGES.c.claimed_at).label("at")
-_SENT = Lookup(
-    select(
-        *(MESSAGES.c[name] for name in ("merchant_id", "address", "channel", "kind", "notice_key")), _gone_at
-    ).where(_gone_at >= bindparam("since"), MESSAGES.c.status.in_(COUNTED)),
-    merchants=MESSAGES.c.merchant_id,
-    addresses=MESSAGES.c.address,
-)

@@ -17,7 +17,8 @@ class Standing:
 
     `suspended`, `suppressed`, `address_problem`: why, or empty where there is nothing of the kind.
     `zone`: where the recipient's clock is known to stand; empty is the merchant's zone.
-    `sent_today`: messages of the class to this address since the recipient's midnight.
+    `sent_today`: messages of the class to this address since the recipient's midnight, which is `since`;
+    None where there is no cap.
     `quota_left`, `credits_left`: None where nothing is counted.
     """
 
@@ -31,6 +32,7 @@ class Standing:
     quota_left: int | None = None
     credits_left: Decimal | None = None
     domestic: bool = True
+    since: datetime | None = None
 
 
 @dataclass(slots=True)
