@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, insert, not_, or_, select, true, update
+from sqlalchemy import and_, func, insert, not_, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from activities.database import aware, reading, writing
 from models.channels import Family
-from models.consent import Consent, ConsentGiven, Suppression, same_address
+from models.consent import Consent, ConsentGiven, Suppression, given_reason, same_address
 from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
 
 
@@ -95,18 +95,25 @@ class Consents:
     async def suppress(
         self, suppressions: Sequence[Suppression], connection: AsyncConnection | None = None
     ) -> None:
-        """Write to these addresses no more. The first reason stands, until it is lifted."""
+        """Write to these addresses no more. The first reason stands, until it is lifted.
+
+        ReasonError where one is blank; one that was kept so gives way.
+        """
         new = self._insert(SuppressionRow)
         said = new.excluded
         statement = new.on_conflict_do_update(
             index_elements=["merchant_id", "address", "channel"],
             set_={"reason": said.reason, "source": said.source, "at": said.at, "lifted_at": None},
-            where=col(SuppressionRow.lifted_at) <= said.at,
+            where=or_(
+                col(SuppressionRow.lifted_at) <= said.at,
+                and_(col(SuppressionRow.lifted_at).is_(None), func.trim(col(SuppressionRow.reason)) == ""),
+            ),
         )
         rows = [
             {
                 **asdict(one),
                 "address": same_address(one.channel, one.address),
+                "reason": given_reason(one.reason),
                 "at": one.at.astimezone(UTC),
                 "lifted_at": None,
             }
@@ -157,11 +164,14 @@ class Consents:
         until: datetime | None = None,
         connection: AsyncConnection | None = None,
     ) -> None:
-        """Stop a merchant on a family of channels; without an end it lasts until it is resumed. [CRES-04]"""
+        """Stop a merchant on a family of channels; without an end it lasts until it is resumed. [CRES-04]
+
+        ReasonError where the reason is blank.
+        """
         row = {
             "merchant_id": merchant_id,
             "family": family,
-            "reason": reason,
+            "reason": given_reason(reason),
             "since": since.astimezone(UTC),
             "until": until.astimezone(UTC) if until is not None else None,
         }

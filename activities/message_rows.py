@@ -12,7 +12,7 @@ from activities.bulk import Lookup
 from activities.database import aware
 from activities.ledger import Want
 from models.agenda import ChannelOutcome, Delivery, Status
-from models.consent import Suppression
+from models.consent import Suppression, told_reason
 from models.merchant import Merchant
 from models.tables.messages import MessageRow, MessageStatus
 
@@ -273,7 +273,12 @@ LEFT_COLUMNS = ("status", "reason", "provider", "provider_id", "settled_at", "do
 def suppression(left: Left) -> Suppression:
     """The address of this message takes nothing any more."""
     return Suppression(
-        left.merchant_id, left.claim.channel, left.address, left.dead_address, left.provider, left.now
+        left.merchant_id,
+        left.claim.channel,
+        left.address,
+        told_reason(left.dead_address),
+        left.provider,
+        left.now,
     )
 
 

@@ -25,7 +25,7 @@ from activities.message_rows import MESSAGES
 from channels.base import Asking, DeliveryError, DeliveryState, Word
 from channels.registry import Channels
 from models.channels import SMS
-from models.consent import Suppression
+from models.consent import Suppression, told_reason
 from models.ids import message_reference
 from models.tables.messages import MessageStatus
 from models.tables.providers import EarlyReceiptRow
@@ -321,5 +321,5 @@ def _columns(row: Row[Any], one: Told, status: MessageStatus) -> dict[str, Any]:
 
 def _suppression(row: Row[Any], one: Told) -> Suppression:
     return Suppression(
-        row.merchant_id, row.channel, row.address, one.word.dead_address, one.provider, one.now
+        row.merchant_id, row.channel, row.address, told_reason(one.word.dead_address), one.provider, one.now
     )

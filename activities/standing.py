@@ -15,7 +15,7 @@ from activities.database import aware
 from activities.phone import is_domestic
 from activities.standing_ledger import Left, left_for
 from models.channels import SMS, families
-from models.consent import Consent, member_subject, same_address
+from models.consent import Consent, member_subject, same_address, told_reason
 from models.policy import ConsentRule
 from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
 from models.timing import Offset, local_day, moment
@@ -119,7 +119,10 @@ async def _suspensions(connection: AsyncConnection, proposals: Sequence[Proposal
         connection, {"merchants": {p.merchant.id for p in proposals}}, now=now
     ):
         found.setdefault(row.merchant_id, []).append(row)
-    return dict(found)
+    # Where several hold at one time, one with a reason tells it.
+    return {
+        merchant: sorted(rows, key=lambda row: not row.reason.strip()) for merchant, rows in found.items()
+    }
 
 
 def _suspension(found: Mapping[str, Rows], proposal: Proposal) -> str:
@@ -128,13 +131,13 @@ def _suspension(found: Mapping[str, Rows], proposal: Proposal) -> str:
         begun = aware(row.since) <= proposal.now
         ended = row.until is not None and aware(row.until) <= proposal.now
         if row.family in families(proposal.channel) and begun and not ended:
-            return str(row.reason)
+            return told_reason(row.reason)
     return ""
 
 
 async def _suppressions(connection: AsyncConnection, places: Iterable[Where]) -> dict[Where, str]:
     rows = await _SUPPRESSIONS.rows(connection, _addresses(places))
-    return {(row.merchant_id, row.address, row.channel): row.reason for row in rows}
+    return {(row.merchant_id, row.address, row.channel): told_reason(row.reason) for row in rows}
 
 
 async def _verified(

@@ -14,10 +14,9 @@ from activities.merchants import Merchants
 from commands.failures import Mistake
 from commands.output import plain, print_json, say, table
 from commands.reach import VAR, AsJson, DataDir, Reach
-from commands.recipients import address_of
+from commands.recipients import ChannelName, address_of
 from intake import values
 from intake.problems import Wrong
-from models.channels import EMAIL, PUSH, SMS
 from models.consent import Consent, ConsentGiven, member_subject, same_address
 from models.merchant import Merchant
 from models.notices import NoticeClass
@@ -32,14 +31,6 @@ class ClassName(StrEnum):
     REMINDER = NoticeClass.REMINDER.word
     LOYALTY = NoticeClass.LOYALTY.word
     PROMOTIONAL = NoticeClass.PROMOTIONAL.word
-
-
-class ChannelName(StrEnum):
-    """A channel that it comes by."""
-
-    EMAIL = EMAIL
-    SMS = SMS
-    PUSH = PUSH
 
 
 MerchantId = Annotated[str, typer.Argument(help="The merchant's id.", metavar="MERCHANT")]
@@ -59,6 +50,7 @@ At = Annotated[
     str | None, typer.Option("--at", help="When it was said, as 2026-03-01T10:00:00+08:00.  [default: now]")
 ]
 SAID_HERE = "carillon consent"
+LONGEST_WHERE = 64
 
 
 @consent_app.command()
@@ -121,6 +113,8 @@ _Word = tuple[Consent, Sequence[ClassName], Sequence[ChannelName] | None, str, d
 
 
 def _note(reach: Reach, merchant_id: str, who: str, word: _Word) -> None:
+    if len(where := word[3]) > LONGEST_WHERE:
+        raise Mistake(f"--where: it has {len(where)} characters: write at most {LONGEST_WHERE}")
     noted, later = asyncio.run(_keep(reach, merchant_id, who, word))
     for one in noted:
         what = "agrees to" if one.state is Consent.OPTED_IN else "wants no more"

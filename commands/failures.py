@@ -12,6 +12,7 @@ from activities.member_life import UnknownMemberError
 from activities.merchants import UnknownMerchantError
 from client import EndedError, RefusedError, UnansweredError, UnknownLifecycleError
 from intake import InputError
+from models.consent import ReasonError
 from models.timing import TimeError
 from settings import SettingsError
 from stack.folder import InUseError
@@ -29,6 +30,7 @@ MISTAKES = (
     UnknownMemberError,
     CouponError,
     SettingsError,
+    ReasonError,
     TimeError,
     TakenError,
     InUseError,

@@ -13,8 +13,8 @@ from activities.merchants import Merchants
 from commands.failures import Mistake
 from commands.output import print_json, say, table
 from commands.reach import VAR, AsJson, DataDir, Reach
-from commands.recipients import address_of
-from models.consent import Suppression
+from commands.recipients import ChannelName, address_of
+from models.consent import Suppression, given_reason
 from models.showing import utc_text
 
 suppressions_app = typer.Typer(
@@ -24,7 +24,7 @@ suppressions_app = typer.Typer(
 MerchantId = Annotated[str, typer.Argument(help="The merchant's id.", metavar="MERCHANT")]
 TheAddress = Annotated[str, typer.Argument(help="An email address, or a phone number.", metavar="ADDRESS")]
 Channel = Annotated[
-    str | None, typer.Option(help="By which channel.  [default: email or sms, by the address]")
+    ChannelName | None, typer.Option(help="By which channel.  [default: email or sms, by the address]")
 ]
 
 
@@ -76,17 +76,19 @@ async def _list(reach: Reach, merchant_id: str, limit: int, *, lifted: bool) -> 
 
 
 async def _add(
-    reach: Reach, merchant_id: str, given: str, channel: str | None, reason: str
+    reach: Reach, merchant_id: str, given: str, channel: ChannelName | None, reason: str
 ) -> tuple[str, str]:
     async with reach.database() as engine:
         by, address = address_of(given, await Merchants(engine).get(merchant_id), channel)
         source = "carillon suppressions"
-        suppression = Suppression(merchant_id, by, address, reason, source, datetime.now(UTC))
+        suppression = Suppression(merchant_id, by, address, given_reason(reason), source, datetime.now(UTC))
         await Consents(engine).suppress([suppression])
         return by, address
 
 
-async def _lift(reach: Reach, merchant_id: str, given: str, channel: str | None) -> tuple[str, str, bool]:
+async def _lift(
+    reach: Reach, merchant_id: str, given: str, channel: ChannelName | None
+) -> tuple[str, str, bool]:
     async with reach.database() as engine:
         by, address = address_of(given, await Merchants(engine).get(merchant_id), channel)
         consents, now = Consents(engine), datetime.now(UTC)

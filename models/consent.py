@@ -7,6 +7,16 @@ from enum import StrEnum
 from models.channels import EMAIL
 from models.notices import NoticeClass
 
+NO_REASON = "no reason given"
+"""What is told of a suspension or suppression whose reason is blank: it holds all the same."""
+
+
+class ReasonError(ValueError):
+    """A reason that is blank; the message says how to mend it."""
+
+    def __init__(self) -> None:
+        super().__init__("reason: it is blank: write why, in words")
+
 
 class Consent(StrEnum):
     """What somebody has said about one class of notice on one channel."""
@@ -58,6 +68,18 @@ class Suppression:
 def member_subject(member_id: str) -> str:
     """Whose consent it is when a member gives it, whatever the address."""
     return f"member:{member_id}"
+
+
+def given_reason(reason: str) -> str:
+    """A reason as it is kept; ReasonError where it is blank."""
+    if not (words := reason.strip()):
+        raise ReasonError
+    return words
+
+
+def told_reason(reason: str) -> str:
+    """A reason as it is told: never blank, whoever wrote it."""
+    return reason.strip() or NO_REASON
 
 
 def same_address(channel: str, address: str) -> str:

@@ -1,6 +1,6 @@
 """Consents, suppressions, suspensions and caps, on both databases; and what the gate makes of them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,12 +13,13 @@ from activities.database import writing
 from activities.explain import explained, found_messages
 from activities.standing import Standings
 from models.channels import LINE_NOTIFICATION, Family
-from models.consent import Consent, ConsentGiven, Suppression
+from models.consent import Consent, ConsentGiven, ReasonError, Suppression
 from models.credits import CreditPolicy
 from models.merchant import SmsProvider, SmsSettings
 from models.notices import NoticeClass
 from models.people import Person
 from models.policy import ClassPolicy, ConsentRule, GatePolicy
+from models.tables.consents import SuppressionRow, SuspensionRow
 from models.tables.messages import MessageRow, MessageStatus
 from policies.gate import POLICY_VERSION, Passed, Proposal, Refused, Standing, gate
 from tests.databases import listen
@@ -164,6 +165,38 @@ async def test_a_suspension_has_a_beginning_and_an_end(standings: Standings, con
     assert await consents.resume("lumi", Family.SMS_PLUS, NOON + HOUR) is True
     assert await consents.resume("lumi", Family.SMS_PLUS, NOON + HOUR) is False
     assert [await stopped(after) for after in (0 * HOUR, HOUR)] == [True, False]
+
+
+@requirement("CRES-04")
+async def test_a_blank_reason_stops_all_the_same_and_hides_no_other(
+    engine: AsyncEngine, standings: Standings, consents: Consents
+) -> None:
+    """What was kept without one, by whoever wrote the row, is no permission to send."""
+    with pytest.raises(ReasonError, match="write why"):
+        await consents.suspend("lumi", Family.SMS_PLUS, " ", NOON)
+    async with writing(engine) as connection:
+        row = {"merchant_id": "lumi", "family": Family.SMS_PLUS, "reason": "", "since": NOON}
+        await connection.execute(insert(SuspensionRow).values(**row))
+    found = await standing(standings, proposed())
+    assert found.suspended == "no reason given"
+    assert isinstance(gate(proposed(suspended=found.suspended)), Refused)
+    await consents.suspend("lumi", Family.SMS_PLUS, "complaints", NOON)
+    assert (await standing(standings, proposed())).suspended == "complaints"
+
+
+async def test_a_suppression_without_a_reason_holds_until_one_is_told(
+    engine: AsyncEngine, standings: Standings, consents: Consents
+) -> None:
+    """The first reason stands, and a blank one is none."""
+    with pytest.raises(ReasonError, match="write why"):
+        await consents.suppress([dead(reason="")])
+    async with writing(engine) as connection:
+        await connection.execute(insert(SuppressionRow).values(**asdict(dead(reason=" "))))
+    mail = proposed(channel="email")
+    assert (await standing(standings, mail)).suppressed == "no reason given"
+    await consents.suppress([dead(NOON - HOUR)])
+    await consents.suppress([dead(NOON + HOUR, "another bounce")])
+    assert (await standing(standings, mail)).suppressed == "550 no such user"
 
 
 async def test_a_confirmed_address_is_known_where_a_class_asks(

@@ -104,6 +104,7 @@ def test_who_has_said_nothing_is_told_so(capsys: pytest.CaptureFixture[str]) -> 
         (["no", "lumi", "+88691", "--class", "loyalty"], "too few or too many digits"),
         (["no", "lumi", "a@b.tw", "--class", "loyalty", "--by", "email", "--by", "sms"], "--by: an address"),
         (["no", "lumi", "ada", "--class", "loyalty", "--at", "yesterday"], "--at: 'yesterday'"),
+        (["no", "lumi", "ada", "--class", "loyalty", "--where", "x" * 65], "--where: it has 65 characters"),
     ],
 )
 def test_what_cannot_be_meant_is_named(

@@ -93,18 +93,26 @@ def test_an_address_is_suppressed_listed_and_lifted(capsys: pytest.CaptureFixtur
 
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "words"),
     [
-        ["suppressions", "add", "lumi", "nowhere"],
-        ["suppressions", "add", "nobody", "ada@example.com"],
-        ["merchant", "suspend", "nobody", "--reason", "complaints"],
-        ["merchant", "resume", "lumi"],
+        (["suppressions", "add", "lumi", "nowhere"], "neither an email address nor a number"),
+        (["suppressions", "add", "nobody", "ada@example.com"], "'nobody' is not known"),
+        (["suppressions", "add", "lumi", "ada@example.com", "--reason", " "], "reason: it is blank"),
+        (["suppressions", "add", "lumi", "abc", "--channel", "pigeon"], "'pigeon' is not one of"),
+        (["suppressions", "lift", "lumi", "abc", "--channel", "pigeon"], "'pigeon' is not one of"),
+        (["suppressions", "add", "lumi", "x" * 321, "--channel", "push"], "the address has 321 characters"),
+        (["suppressions", "add", "lumi", " ", "--channel", "push"], "the address has 0 characters"),
+        (["merchant", "suspend", "nobody", "--reason", "complaints"], "'nobody' is not known"),
+        (["merchant", "suspend", "lumi", "--reason", ""], "reason: it is blank"),
+        (["merchant", "resume", "lumi"], "is not suspended there"),
     ],
 )
-def test_what_cannot_be_meant_is_a_mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """No address, no such merchant, nothing to resume."""
+def test_what_cannot_be_meant_is_a_mistake(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No address, no such merchant or channel, no reason, nothing to resume."""
     assert run(arguments) == 1
-    assert capsys.readouterr().err
+    assert words in " ".join(capsys.readouterr().err.split())
 
 
 @requirement("CRES-04")
