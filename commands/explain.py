@@ -6,30 +6,70 @@ from typing import Annotated, Any
 import typer
 
 from activities.explain import explained, found_messages
+from activities.message_log import MessageLog
 from commands.failures import Mistake
 from commands.output import plain, print_json, say
-from commands.reach import VAR, AsJson, DataDir, Reach
+from commands.reach import VAR, AsJson, DataDir, Reach, lifecycle_id
+
+Found = list[dict[str, Any]]
 
 
 def explain(
-    message: Annotated[str, typer.Argument(help="Its number in the history, or a notice key.")],
+    message: Annotated[
+        str,
+        typer.Argument(
+            help="Its number in the history, or a notice key; or a lifecycle, as `carillon agenda` takes it."
+        ),
+    ],
+    limit: Annotated[int, typer.Option(min=1, help="Of a lifecycle: how many at the most.")] = 200,
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
 ) -> None:
     """Why a message went, waits or did not go: a sentence for each channel."""
-    found = asyncio.run(_found(Reach(data_dir), message))
+    found, lifecycle = asyncio.run(_found(Reach(data_dir), message, limit))
     if not found:
-        raise Mistake(f"no message is {message!r}: see them with `carillon messages --json`")
+        raise Mistake(_nothing(message, lifecycle))
     if as_json:
         print_json([_document(one) for one in found])
         return
     for one in found:
-        say((f"{plain(one['kind'])} to {one['recipient']}, {one['channel']}", "bold"), f": {explained(one)}")
+        number = f"{one['id']}  " if lifecycle else ""
+        what = f"{number}{plain(one['kind'])} to {one['recipient']}, {one['channel']}"
+        say((what, "bold"), f": {explained(one)}")
+    if lifecycle and not lifecycle.startswith("wave:"):
+        say((f"\n{_elsewhere(lifecycle)}", "dim"))
 
 
-async def _found(reach: Reach, message: str) -> list[dict[str, Any]]:
+async def _found(reach: Reach, message: str, limit: int) -> tuple[Found, str]:
+    """The messages, the oldest first; and the lifecycle, where all of its own are meant."""
     async with reach.database() as engine:
-        return await found_messages(engine, message)
+        if found := await found_messages(engine, message):
+            return found, ""
+        if (lifecycle := _lifecycle(message)) is None:
+            return [], ""
+        newest = await MessageLog(engine).messages(lifecycle=lifecycle, limit=limit)
+        return newest[::-1], lifecycle
+
+
+def _lifecycle(given: str) -> str | None:
+    """The id of the lifecycle that is meant, where it may be one: a notice key has more parts."""
+    if given.count("/") > 1 or ("/" in given and ":" in given):
+        return None
+    try:
+        return lifecycle_id(given)
+    except Mistake:
+        return None
+
+
+def _nothing(message: str, lifecycle: str) -> str:
+    if lifecycle:
+        return f"there is no message of {lifecycle} yet: {_elsewhere(lifecycle)}"
+    return f"no message is {message!r}: see their numbers with `carillon messages`"
+
+
+def _elsewhere(lifecycle: str) -> str:
+    """What is in no message: notices that are still owed, and those that were left out."""
+    return f"what it owes, and what it left out and why, is told by `carillon agenda {lifecycle}`"
 
 
 def _document(message: dict[str, Any]) -> dict[str, Any]:

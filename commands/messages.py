@@ -21,7 +21,7 @@ _STYLES: Mapping[str, str] = {
     "delivered": "bold green",
     "undelivered": "red",
 }
-LEFT_TO_PROGRAMS = ("id", "token", "ask_at", "asks")
+LEFT_TO_PROGRAMS = ("token", "ask_at", "asks")
 """Columns that mean nothing outside."""
 
 
@@ -40,7 +40,7 @@ def messages(
     if as_json:
         print_json([_document(row) for row in rows])
     elif rows:
-        heads = ("settled (UTC)", "notice", "to", "by", "what came of it", "lifecycle")
+        heads = ("number", "settled (UTC)", "notice", "to", "by", "what came of it", "lifecycle")
         table("Messages", heads, map(_row, rows))
     else:
         say("No message yet.")
@@ -50,13 +50,15 @@ async def _messages(
     reach: Reach, only: Mapping[str, str], limit: int
 ) -> tuple[list[dict[str, Any]], list[str]]:
     async with reach.database() as engine:
-        rows = await MessageLog(engine).messages(
-            lifecycle=only["lifecycle"], merchant_id=only["merchant_id"], limit=limit
-        )
         known = Merchants(engine)
-        ids = await known.ids()
-        shown = {only["merchant_id"]} if only["merchant_id"] else {row["merchant_id"] for row in rows}
-        merchants = [await known.get(id_) for id_ in ids if id_ in shown or not any(only.values())]
+        if merchant_id := only["merchant_id"]:
+            await known.get(merchant_id)
+        rows = await MessageLog(engine).messages(
+            lifecycle=only["lifecycle"], merchant_id=merchant_id, limit=limit
+        )
+        # Whose points run low is told whether or not there is a message yet.
+        whose = [merchant_id] if merchant_id else only["lifecycle"].split(":")[1:2]
+        merchants = [await known.get(id_) for id_ in await known.ids() if not whose or id_ in whose]
         async with reading(engine) as connection:
             return rows, list((await banners(connection, merchants)).values())
 
@@ -76,6 +78,7 @@ def _row(row: Mapping[str, Any]) -> tuple[str | Text, ...]:
     came.append(f": {row['reason']}" if row["reason"] else "")
     came.append(" (may have arrived twice)" if row["doubtful"] else "")
     return (
+        str(row["id"]),
         f"{aware(settled):%Y-%m-%d %H:%M:%S}" if settled else "",
         plain(row["kind"]),
         f"{row['recipient']} <{row['address']}>" if row["address"] else row["recipient"],

@@ -12,6 +12,7 @@ from activities.database import open_database
 from activities.merchants import Merchants
 from cli import run
 from intake import InputError, read_merchant
+from models.credits import CreditPolicy
 from models.merchant import Branch
 from tests.databases import migrated_sqlite
 from tests.requirements import requirement
@@ -32,6 +33,7 @@ async def _filled(url: str) -> None:
     await migrated_sqlite(url)
     engine = open_database(url)
     await Merchants(engine).apply(SHOP, NOW)
+    await Merchants(engine).apply(replace(SHOP, id="free", credits=CreditPolicy()), NOW)
     await engine.dispose()
 
 
@@ -68,8 +70,16 @@ def test_points_are_bought_converted_and_shown(capsys: pytest.CaptureFixture[str
 def test_whoever_looks_at_the_messages_is_told_that_points_run_low(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """On standard error, so that programs read on; not when it is another merchant that is looked at."""
-    for arguments, told_so in ((), True), (("--json",), True), (("--merchant", "another"), False):
+    """Whether there is one yet or not; on standard error, so that programs read on; of who is looked at."""
+    cases = [
+        ((), True),
+        (("--json",), True),
+        (("--merchant", "lumi"), True),
+        (("--lifecycle", "booking:lumi:b1"), True),
+        (("--merchant", "free"), False),
+        (("--lifecycle", "booking:free:b1"), False),
+    ]
+    for arguments, told_so in cases:
         assert run(["messages", *arguments]) == 0
         shown = capsys.readouterr()
         assert ("SMS points of lumi run low: 0 are left" in shown.err) is told_so

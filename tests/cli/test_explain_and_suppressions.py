@@ -64,6 +64,44 @@ def test_a_refused_message_is_explained_in_a_sentence(named: str, capsys: pytest
 
 
 @pytest.mark.usefixtures("database")
+def test_the_number_that_explain_wants_is_in_the_history(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the table and for programs."""
+    assert run(["messages"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "booking:lumi:b1" in line]
+    assert run(["messages", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert line.split()[0] == str(row["id"])
+    assert run(["explain", str(row["id"])]) == 0
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("named", ["booking:lumi:b1", "lumi/b1"])
+def test_all_messages_of_a_lifecycle_are_explained(named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it left out made no message: who wants that is told where it is."""
+    assert run(["explain", named]) == 0
+    shown = capsys.readouterr().out
+    assert "1  order placed to Ada, sms: Not sent: " in shown
+    assert "left out and why, is told by `carillon agenda booking:lumi:b1`" in shown
+    assert run(["explain", named, "--json"]) == 0
+    assert [one["notice_key"] for one in json.loads(capsys.readouterr().out)] == [KEY]
+
+
+@pytest.mark.usefixtures("database")
+def test_a_lifecycle_without_a_message_is_on_an_agenda(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may have left out all it had."""
+    assert run(["explain", "lumi/b2"]) == 1
+    words = "there is no message of booking:lumi:b2 yet: what it owes, and what it left out and why, "
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("database")
+def test_a_merchant_that_is_not_there_has_no_history(capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty one would be taken for a merchant that has sent nothing."""
+    assert run(["messages", "--merchant", "nobody"]) == 1
+    assert "merchant 'nobody' is not known" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("database")
 def test_a_message_that_is_not_there_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     """With where to look."""
     assert run(["explain", "nothing"]) == 1
