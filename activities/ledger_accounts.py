@@ -20,9 +20,22 @@ from activities.ledger_books import (
     Books,
     LedgerError,
     QuotaKey,
+    Room,
     open_books,
 )
-from models.credits import EntryKind, OtherUse, Pool, Quota, armed_after_topup, to_points, to_units
+from models.credits import (
+    MOST,
+    MOST_MESSAGES,
+    UNITS,
+    EntryKind,
+    OtherUse,
+    Pool,
+    Quota,
+    armed_after_topup,
+    quota_month,
+    to_points,
+    to_units,
+)
 from models.merchant import Merchant
 
 
@@ -86,20 +99,28 @@ async def topup_quota(
     reference: str,
     now: datetime,
 ) -> Quota:
-    """More room in the quota of one branch for one month. [LS-20]"""
+    """More room in the quota of one branch for one month; the allowance of one that is over stays. [LS-20]
+
+    LedgerError where there is nothing to add to, or it would be more than anybody sends.
+    """
     if merchant.quota.monthly is None:
         raise LedgerError(f"quota.monthly: merchant {merchant.id!r} has no quota: there is nothing to add to")
     if messages < 1:
         raise LedgerError(f"messages: {messages} adds nothing: write a whole number of 1 or more")
+    if messages > MOST_MESSAGES:
+        raise LedgerError(f"messages: {messages} is out of range: write a number from 1 to {MOST_MESSAGES}")
     books = await open_books(connection, merchant.id, now)
-    await books.open_quotas([key], merchant.quota.monthly)
+    await books.open_quotas([key], None if _over(merchant, key, now) else merchant.quota.monthly)
+    room = books.rooms.setdefault(key, Room(merchant.quota.monthly))
     known = await books.booked(QUOTA_ENTRIES, reference, EntryKind.TOPUP)
     if known is None:
+        if room.topup + messages > MOST_MESSAGES:
+            bought = f"with the {room.topup} bought before they are more than {MOST_MESSAGES}"
+            raise LedgerError(f"messages: {bought}: write at most {MOST_MESSAGES - room.topup}")
         books.use(key, EntryKind.TOPUP, messages, reference)
     elif (known.branch_id, known.month, known.amount) != (*key, messages):
         raise _another(reference)
     await books.write()
-    room = books.rooms[key]
     return Quota(*key, room.allowance, room.topup, room.used)
 
 
@@ -111,14 +132,18 @@ async def balance(connection: AsyncConnection, merchant_id: str) -> Balance:
     return Balance(points.get(Pool.SHOP, Decimal(0)), points.get(Pool.SMS, Decimal(0)), armed)
 
 
-async def quota(connection: AsyncConnection, merchant: Merchant, key: QuotaKey) -> Quota:
-    """Used and left of one branch in one month, by the policy as it stands. [LS-22]"""
+async def quota(connection: AsyncConnection, merchant: Merchant, key: QuotaKey, now: datetime) -> Quota:
+    """Used and left of one branch in one month, by the policy as it stands. [LS-22]
+
+    Of a month that is over by the allowance that it had, where anything was sent or bought in it.
+    """
     query = select(QUOTAS).where(
         QUOTAS.c.merchant_id == merchant.id, QUOTAS.c.branch_id == key[0], QUOTAS.c.month == key[1]
     )
     row = (await connection.execute(query)).one_or_none()
     topup, used = (row.topup, row.used) if row is not None else (0, 0)
-    return Quota(*key, merchant.quota.monthly, topup, used)
+    own = row.allowance if row is not None and _over(merchant, key, now) else merchant.quota.monthly
+    return Quota(*key, own, topup, used)
 
 
 async def entries(connection: AsyncConnection, merchant_id: str, limit: int = 50) -> list[dict[str, Any]]:
@@ -176,6 +201,9 @@ async def _in(
         if (known.pool, known.amount) != (pool, units):
             raise _another(reference)
         return
+    if books.points[pool] + units >= MOST * UNITS:
+        left = to_points(books.points[pool])
+        raise LedgerError(f"points: with the {left} there are they come to {MOST:,f} or more: write fewer")
     books.book(pool, kind, units, reference, note)
     if pool is Pool.SMS:
         books.armed = armed_after_topup(to_points(books.points[pool]), merchant.credits, armed=books.armed)
@@ -195,6 +223,11 @@ async def _out(books: Books, kind: EntryKind, units: int, reference: str, note: 
         )
     books.book(Pool.SHOP, kind, -units, reference, note)
     return True
+
+
+def _over(merchant: Merchant, key: QuotaKey, now: datetime) -> bool:
+    """Whether that month is past, on the branch's clock."""
+    return key[1] < quota_month(now, merchant.zone_of(key[0]))
 
 
 def _some(points: Decimal) -> int:

@@ -38,7 +38,7 @@ def show(
     shop, found = asyncio.run(_show(Reach(data_dir), merchant, month))
     if as_json:
         print_json([_document(one, group) for one in found])
-    elif shop.quota.monthly is None:
+    elif all(one.allowance is None for one in found):
         say(f"{shop.id} has no quota: set quota.monthly in the merchant file to have one")
     else:
         fits = (f"a group of {group} fits",) if group else ()
@@ -74,7 +74,7 @@ async def _show(reach: Reach, merchant_id: str, month: str | None) -> tuple[Merc
         shop = await Merchants(engine).get(merchant_id)
         keys = [(branch, _month(shop, branch, month)) for branch in ("", *(b.id for b in shop.branches))]
         async with reading(engine) as connection:
-            found = [await quota(connection, shop, key) for key in keys]
+            found = [await quota(connection, shop, key, datetime.now(UTC)) for key in keys]
     # A merchant with branches sends by itself only what belongs to none.
     return shop, [one for one in found if one.branch_id or one.used or one.topup or len(found) == 1]
 
@@ -118,6 +118,7 @@ def _fits(found: Quota, group: int) -> bool:
 
 
 def _row(found: Quota, group: int | None) -> tuple[str, ...]:
-    numbers = map(str, (found.allowance, found.topup, found.used, found.left))
+    numbers = (found.allowance, found.topup, found.used, found.left)
+    shown = ("" if number is None else str(number) for number in numbers)
     fits = () if group is None else ("yes" if _fits(found, group) else "no",)
-    return (found.branch_id or "(the merchant)", found.month, *numbers, *fits)
+    return (found.branch_id or "(the merchant)", found.month, *shown, *fits)

@@ -5,11 +5,9 @@ from decimal import Decimal
 
 from intake.problems import Wrong
 from intake.reader import Check, Context
-from models.credits import CreditPolicy, PointsError, QuotaPolicy, SmsPrice, to_units
+from models.credits import MOST_MESSAGES, CreditPolicy, PointsError, QuotaPolicy, SmsPrice, to_units
 
 DEAREST = Decimal(1000)
-MOST_MESSAGES = 10_000_000
-"""A month; more is a slip of the pen."""
 
 
 def _price(value: Decimal, _: Context) -> Decimal:

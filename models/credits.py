@@ -17,6 +17,10 @@ MOST = Decimal(10) ** 12
 """More points than this are a slip of the pen."""
 
 
+MOST_MESSAGES = 10_000_000
+"""A month and a branch; more is a slip of the pen."""
+
+
 class PointsError(ValueError):
     """An amount that cannot be booked; the message says how to mend it."""
 

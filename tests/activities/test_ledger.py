@@ -26,7 +26,7 @@ from activities.ledger_accounts import (
     topup_quota,
 )
 from models.credit_content import alert_delivery
-from models.credits import CreditPolicy, OtherUse, Pool, QuotaPolicy
+from models.credits import MOST, MOST_MESSAGES, CreditPolicy, OtherUse, Pool, QuotaPolicy
 from models.merchant import Merchant
 from models.notices import Kind
 from models.people import Role
@@ -147,7 +147,7 @@ async def test_what_was_not_sent_is_given_back_once(ledger: AsyncConnection) -> 
     assert back == {"a": HOME, "b": ABROAD}
     assert await refund(ledger, "lumi", ["a", "b"], "again", NOW) == {}
     assert (await balance(ledger, "lumi")).sms == 10
-    assert (await quota(ledger, merchant, ("", MARCH))).used == 0
+    assert (await quota(ledger, merchant, ("", MARCH), NOW)).used == 0
     (answer,) = await reserve(ledger, merchant, [Want("a", HOME, 1)], NOW)
     assert isinstance(answer, Short)
     assert answer.which is Scarce.GIVEN_BACK
@@ -188,10 +188,10 @@ async def test_a_group_of_a_hundred_counts_a_hundred_in_the_month_of_its_branch(
 ) -> None:
     """1,000 a month and branch; another branch and another month have their own."""
     await reserve(ledger, COUNTED, crowd(0, 100), NOW)
-    used = await quota(ledger, COUNTED, ("west", MARCH))
+    used = await quota(ledger, COUNTED, ("west", MARCH), NOW)
     assert (used.used, used.left) == (100, 900)
-    assert (await quota(ledger, COUNTED, ("east", MARCH))).left == 1000
-    assert (await quota(ledger, COUNTED, ("west", APRIL))).left == 1000
+    assert (await quota(ledger, COUNTED, ("east", MARCH), NOW)).left == 1000
+    assert (await quota(ledger, COUNTED, ("west", APRIL), NOW)).left == 1000
     answers = await reserve(ledger, COUNTED, [*crowd(100, 901), *crowd(2000, 1, "east")], NOW)
     assert [type(answer) for answer in answers[-3:]] == [Granted, Short, Granted]
     assert answers[-2] == Short(
@@ -218,6 +218,32 @@ async def test_more_can_be_bought_for_a_month(ledger: AsyncConnection) -> None:
         await topup_quota(ledger, PAYING, ("", MARCH), 5, "order 3", NOW)
     with pytest.raises(LedgerError, match="messages: 0 adds nothing"):
         await topup_quota(ledger, few, ("", MARCH), 0, "order 3", NOW)
+    with pytest.raises(LedgerError, match="messages: 99999999999 is out of range: write a number from 1"):
+        await topup_quota(ledger, few, ("", MARCH), 99999999999, "order 3", NOW)
+    with pytest.raises(LedgerError, match=r"with the 5 bought before .*: write at most 9999995"):
+        await topup_quota(ledger, few, ("west", MARCH), MOST_MESSAGES, "order 3", NOW)
+
+
+@requirement("LS-20", "LS-22")
+async def test_a_month_that_is_over_keeps_its_allowance(ledger: AsyncConnection) -> None:
+    """The policy of today says nothing of March; of a month in which nothing was sent it is all there is."""
+    april, few = NOW + timedelta(days=31), replace(COUNTED, quota=QuotaPolicy(monthly=5))
+    await reserve(ledger, COUNTED, crowd(0, 100), NOW)
+    for shop in (few, replace(COUNTED, quota=QuotaPolicy())):
+        over = await quota(ledger, shop, ("west", MARCH), april)
+        assert (over.allowance, over.used, over.left) == (1000, 100, 900)
+    assert (await quota(ledger, few, ("west", MARCH), NOW)).allowance == 5
+    assert (await quota(ledger, few, ("east", MARCH), april)).allowance == 5
+    await topup_quota(ledger, few, ("west", MARCH), 7, "order 9", april)
+    assert (await quota(ledger, few, ("west", MARCH), april)).left == 907
+
+
+@requirement("WACA-25")
+async def test_points_never_grow_beyond_all_reason(ledger: AsyncConnection) -> None:
+    """Bit by bit neither: every database can add them still."""
+    await topup(ledger, PAYING, Pool.SHOP, MOST - 1, "order 1", NOW)
+    with pytest.raises(LedgerError, match=r"999999999999 there are they come to .* or more: write fewer"):
+        await topup(ledger, PAYING, Pool.SHOP, Decimal(1), "order 2", NOW)
 
 
 @requirement("LS-20")
@@ -227,8 +253,8 @@ async def test_a_message_given_back_in_april_makes_room_in_the_month_that_it_was
     """A receipt may come days later."""
     await reserve(ledger, COUNTED, crowd(0, 2), NOW)
     await refund(ledger, "counted", ["q0"], "undelivered", NOW + timedelta(days=31))
-    assert (await quota(ledger, COUNTED, ("west", MARCH))).used == 1
-    assert (await quota(ledger, COUNTED, ("west", APRIL))).used == 0
+    assert (await quota(ledger, COUNTED, ("west", MARCH), NOW)).used == 1
+    assert (await quota(ledger, COUNTED, ("west", APRIL), NOW)).used == 0
 
 
 @requirement("WACA-29b", "WACA-29c")
@@ -365,7 +391,7 @@ async def test_many_processes_that_spend_at_once_never_spend_a_point_twice(datab
     assert len(paid) == len(set(paid)), "who was granted first, and whoever asked after was told so"
     async with reading(engine) as connection:
         left = (await balance(connection, "crowded")).sms
-        quotas = [await quota(connection, CROWDED, (branch, MARCH)) for branch in ("west", "east", "")]
+        quotas = [await quota(connection, CROWDED, (branch, MARCH), NOW) for branch in ("west", "east", "")]
         booked = await entries(connection, "crowded", limit=100_000)
         alerts = await pending_alerts(connection)
         assert await differences(connection) == []

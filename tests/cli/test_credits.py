@@ -110,6 +110,12 @@ def test_the_doctor_tells_of_points_that_run_low(
         ),
         (("credits", "show", "nobody"), "merchant 'nobody' is not known: add it with"),
         (("quota", "topup", "lumi", "0"), "messages: 0 adds nothing: write a whole number of 1 or more"),
+        (("quota", "topup", "lumi", "99999999999"), "messages: 99999999999 is out of range: write a number"),
+        (
+            ("credits", "topup", "lumi", "1e999999"),
+            "cannot be booked: write a number below 1,000,000,000,000",
+        ),
+        (("credits", "convert", "lumi", "9999999999999"), "cannot be booked: write a number below"),
         (
             ("quota", "topup", "lumi", "5", "--branch", "east"),
             "branch: 'east' is not known: merchant 'lumi' has",
