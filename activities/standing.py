@@ -143,7 +143,7 @@ async def _suppressions(connection: AsyncConnection, places: Iterable[Where]) ->
 async def _verified(
     connection: AsyncConnection, proposals: Sequence[Proposal], places: Sequence[Where]
 ) -> set[Where]:
-    asking = [place for p, place in zip(proposals, places, strict=True) if p.class_policy.verified]
+    asking = [place for p, place in zip(proposals, places, strict=True) if p.confirmed_only]
     rows = await _VERIFIED.rows(connection, _addresses(asking))
     return {(row.merchant_id, row.address, row.channel) for row in rows}
 

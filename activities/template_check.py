@@ -140,7 +140,7 @@ def _unwelcome(template: OwnTemplate, merchant: Merchant, texts: Iterable[str]) 
         if word is not None and notice_class <= NoticeClass.REMINDER:
             yield f"the promotional word {word!r} has no place in a {notice_class.word} notice"
         if template.place.channel == SMS and (
-            link := shortened_link(text, gate.shorteners, gate.short_domains)
+            link := shortened_link(text, gate.barred_hosts, gate.short_domains)
         ):
             host = link.partition("/")[0]
             yield f"a link of the public shortener {host} has no place in an SMS: write the long one"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
 from enum import StrEnum
+from functools import lru_cache
 
 from models.notices import NoticeClass
 
@@ -82,7 +83,8 @@ class ConsentRule(StrEnum):
 class ClassPolicy:
     """How one class of notices is treated.
 
-    `verified`: only to an address that its owner has confirmed.
+    `verified`: SMS only to a phone that its owner has confirmed with a code. It says nothing of email and
+    push: nothing confirms these. [WACA-35]
     `quiet`: whether quiet hours hold it back.
     `daily_cap`: so many to one address in one calendar day of the recipient's, 0 for any number.
     """
@@ -112,7 +114,7 @@ class GatePolicy:
     `promotional_sms`: false where the merchant has none, as some in North America. [LS-01]
     `promotional_sms_limit`: the longest promotional SMS, in characters. [LS-10]
     `short_domains`: the merchant's own short domains, let through whatever is listed. [LS-61]
-    `shorteners`: hosts whose links no SMS may carry. [LS-60]
+    `shorteners`: hosts whose links no SMS may carry, besides the public ones, which nobody lets in. [LS-60]
     """
 
     reminder: ClassPolicy = ClassPolicy(ConsentRule.OPT_OUT)
@@ -122,7 +124,12 @@ class GatePolicy:
     promotional_sms: bool = True
     promotional_sms_limit: int = 300
     short_domains: tuple[str, ...] = ()
-    shorteners: tuple[str, ...] = PUBLIC_SHORTENERS
+    shorteners: tuple[str, ...] = ()
+
+    @property
+    def barred_hosts(self) -> tuple[str, ...]:
+        """The public shorteners and the merchant's list, which older merchants keep with the public ones."""
+        return _with_public(self.shorteners)
 
     def of(self, notice_class: NoticeClass) -> ClassPolicy:
         """How that class is treated."""
@@ -131,3 +138,8 @@ class GatePolicy:
         if notice_class is NoticeClass.REMINDER:
             return self.reminder
         return self.loyalty if notice_class is NoticeClass.LOYALTY else self.promotional
+
+
+@lru_cache(maxsize=200)
+def _with_public(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*PUBLIC_SHORTENERS, *hosts)))

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from models.agenda import Notice
+from models.channels import SMS
 from models.consent import Consent
 from models.merchant import Merchant
 from models.notices import CATALOGUE, NoticeClass, Row
@@ -65,6 +66,11 @@ class Proposal:
     @property
     def notice_class(self) -> NoticeClass:
         return self.kind_row.notice_class
+
+    @property
+    def confirmed_only(self) -> bool:
+        """Whether it goes to a confirmed address only. Nothing here confirms any but phones. [WACA-35]"""
+        return self.channel == SMS and self.class_policy.verified
 
     @property
     def zone(self) -> str:

@@ -11,7 +11,7 @@ def short_links(proposal: Proposal) -> Answer:
     if proposal.channel != SMS:
         return None
     policy = proposal.merchant.gate
-    link = shortened_link(proposal.text, policy.shorteners, policy.short_domains)
+    link = shortened_link(proposal.text, policy.barred_hosts, policy.short_domains)
     if link is None:
         return None
     reason = f"the link {link} is shortened by a public service, which SMS may not carry"

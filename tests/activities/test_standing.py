@@ -202,14 +202,15 @@ async def test_a_suppression_without_a_reason_holds_until_one_is_told(
 async def test_a_confirmed_address_is_known_where_a_class_asks(
     standings: Standings, consents: Consents
 ) -> None:
-    """On its own channel."""
+    """Of phones only."""
     strict = replace(SHOP, gate=GatePolicy(loyalty=ClassPolicy(verified=True)))
-    mail = proposed(LOYALTY, "email", merchant=strict)
-    assert not (await standing(standings, mail)).verified
-    await consents.record_verified("lumi", "email", "Ada@Example.com", "confirmation link", NOON)
-    await consents.record_verified("lumi", "email", ADAS_EMAIL, "again", NOON)
-    assert (await standing(standings, mail)).verified
-    assert not (await standing(standings, proposed(LOYALTY, "sms", merchant=strict))).verified
+    text = proposed(LOYALTY, "sms", merchant=strict)
+    assert not (await standing(standings, text)).verified
+    await consents.record_verified("lumi", "sms", ADA.phone, "code by SMS", NOON)
+    await consents.record_verified("lumi", "sms", ADA.phone, "again", NOON)
+    assert (await standing(standings, text)).verified
+    assert not (await standing(standings, proposed(LOYALTY, "sms"))).verified, "it does not ask"
+    assert not (await standing(standings, proposed(LOYALTY, "email", merchant=strict))).verified
 
 
 async def sent(engine: AsyncEngine, at: datetime, status: str = "sent", **changes: Any) -> None:

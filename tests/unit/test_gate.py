@@ -154,6 +154,9 @@ def test_a_class_may_ask_for_confirmed_addresses() -> None:
     strict = shop(promotional=ClassPolicy(verified=True))
     assert code(gate(proposed(PROMOTIONAL, merchant=strict))) == Code.NOT_VERIFIED
     assert code(gate(proposed(PROMOTIONAL, merchant=strict, verified=True))) == ""
+    for channel in ("email", "push"):
+        said = proposed(PROMOTIONAL, channel, merchant=strict, recipient=replace(ADA, push="t"))
+        assert code(gate(said)) == "", "nothing confirms these: it would bar them for ever"
     assert code(gate(proposed(LOYALTY, merchant=strict))) == ""
 
 

@@ -100,6 +100,17 @@ def test_the_merchants_own_short_domain_is_let_through() -> None:
 
 
 @requirement("LS-60")
+@pytest.mark.parametrize("listed", [(), ("go.lumi.example",), ("bit.ly", "t.co"), PUBLIC_SHORTENERS])
+def test_a_merchants_list_only_adds_to_the_public_shorteners(listed: tuple[str, ...]) -> None:
+    """An empty one lets nothing in; an older merchant's, which names them all, means the same."""
+    policy = GatePolicy(shorteners=listed)
+    decision = gate(proposed(merchant=replace(SHOP, gate=policy), text="See https://tinyurl.com/x"))
+    assert isinstance(decision, Refused)
+    assert set(policy.barred_hosts) == {*PUBLIC_SHORTENERS, *listed}
+    assert len(policy.barred_hosts) == len({*policy.barred_hosts})
+
+
+@requirement("LS-60")
 @given(
     st.text(max_size=40),
     st.sampled_from(PUBLIC_SHORTENERS),
