@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,14 +23,14 @@ from activities.template_check import (
     named_place,
     routed,
 )
-from activities.template_samples import Sample, sample, variables
+from activities.template_samples import sample, variables
 from activities.templates import Templates, UnknownVersionError
 from channels.base import Credentials
 from commands.failures import Finished, Mistake
 from commands.output import plain, print_json, say, table, warn
-from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, lifecycle_id
+from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach
 from commands.template_page import cost, page
-from models.agenda import Agenda, Notice
+from commands.template_real import known, real
 from models.channels import EMAIL, PUSH, SMS, in_words
 from models.merchant import Merchant
 from models.notices import CATALOGUE, Kind
@@ -118,7 +118,7 @@ def check(
 ) -> None:
     """What is wrong with a text, and what it comes to. Nothing is saved."""
     place = _place(kind, locale, channel)
-    shop, own = asyncio.run(_known(Reach(data_dir), merchant))
+    shop, own = asyncio.run(known(Reach(data_dir), merchant))
     checked = check_template(_draft(place, file), shop, own)
     if as_json:
         print_json(asdict(checked))
@@ -194,7 +194,10 @@ def preview(
     channel: Channel = EMAIL,
     merchant: MaybeMerchant = None,
     lifecycle: Annotated[
-        str | None, typer.Option(help="With what this one has to say: booking:MERCHANT:ID.", metavar="ID")
+        str | None,
+        typer.Option(
+            help="With what this one has to say: booking:MERCHANT:ID, or member:MERCHANT:ID.", metavar="ID"
+        ),
     ] = None,
     long: Annotated[bool, typer.Option("--long", help="With sample values that are long.")] = False,
     out: Annotated[Path | None, typer.Option(help="Where the page is kept.")] = None,
@@ -208,7 +211,7 @@ def preview(
     place = _place(kind, locale, channel)
     reach = Reach(data_dir, address, namespace)
     if lifecycle:
-        one, own = asyncio.run(real(reach, lifecycle_id(lifecycle), place))
+        one, own = asyncio.run(real(reach, lifecycle, place))
     else:
         shop, own = _read(reach, merchant)
         one = sample(Kind(place.kind), place.locale, shop, long=long)
@@ -218,31 +221,15 @@ def preview(
     except RenderError as error:
         raise Mistake(str(error)) from None
     file = out or data_dir / "previews" / f"{place.kind}.{message.locale}.{place.channel}.html"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(page(Kind(place.kind), message), encoding="utf-8")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page(Kind(place.kind), message), encoding="utf-8")
+    except OSError as error:
+        mend = "name another place with --out"
+        raise Mistake(f"--out: {file} cannot be written ({error.strerror}): {mend}") from None
     _show_message(place, message, file, as_json=as_json)
     if show_page:
         typer.launch(str(file.resolve()))
-
-
-async def real(reach: Reach, lifecycle: str, place: Place) -> tuple[Sample, Overrides]:
-    """What a lifecycle has to say in a notice of that kind: the one that is owed, else the last one."""
-    async with reach.carillon() as carillon:
-        notice = _notice_of(await carillon.agenda(lifecycle), place.kind)
-        content = await carillon.content(lifecycle, notice)
-    shop, own = await _known(reach, lifecycle.split(":")[1])
-    recipient = replace(notice.recipient, locale=place.locale)
-    return Sample(replace(notice, recipient=recipient), content, shop), own
-
-
-def _notice_of(agenda: Agenda, kind: str) -> Notice:
-    owed = [notice for notice in agenda.owed if notice.kind == kind]
-    done = [done.notice for done in agenda.done if done.notice.kind == kind]
-    if not owed and not done:
-        raise Mistake(
-            f"{agenda.lifecycle} has no {plain(kind)} notice: see `carillon agenda {agenda.lifecycle}`"
-        )
-    return owed[0] if owed else done[-1]
 
 
 def _place(kind: str, locale: str, channel: str) -> Place:
@@ -267,12 +254,7 @@ def _draft(place: Place, file: str) -> OwnTemplate:
 
 
 def _read(reach: Reach, merchant: str | None) -> tuple[Merchant | None, Overrides]:
-    return asyncio.run(_known(reach, merchant)) if merchant else (None, NONE)
-
-
-async def _known(reach: Reach, merchant_id: str) -> tuple[Merchant, Overrides]:
-    async with reach.database() as engine:
-        return await Merchants(engine).get(merchant_id), await Templates(engine).of(merchant_id)
+    return asyncio.run(known(reach, merchant)) if merchant else (None, NONE)
 
 
 async def _set(reach: Reach, merchant_id: str, draft: OwnTemplate, author: str) -> tuple[Saved, Checked]:

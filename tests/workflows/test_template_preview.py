@@ -5,7 +5,7 @@ import pytest
 from activities.rendering import Renderer
 from commands.failures import Mistake
 from commands.reach import Reach
-from commands.template import real
+from commands.template_real import real
 from models.booking_facts import Accepted
 from models.own_template import Place
 from tests.world import ADA, World, booking, service
