@@ -33,7 +33,7 @@ from commands.output import err
 from commands.quota import quota_app
 from commands.schema import schema
 from commands.suppressions import suppressions_app
-from commands.suspensions import resume, suspend
+from commands.suspensions import resume, suspend, suspensions
 from commands.task import task_app
 from commands.template import template_app
 from commands.up import up
@@ -53,6 +53,7 @@ app = typer.Typer(
 app.command()(up)
 merchant_app.command()(suspend)
 merchant_app.command()(resume)
+merchant_app.command()(suspensions)
 app.add_typer(merchant_app, name="merchant")
 app.add_typer(booking_app, name="booking")
 app.add_typer(member_app, name="member")

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, func, insert, not_, or_, select, true, update
+from sqlalchemy import Row, and_, func, insert, not_, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,8 +14,24 @@ from sqlmodel import col
 
 from activities.database import aware, reading, writing
 from models.channels import Family
-from models.consent import Consent, ConsentGiven, Suppression, given_reason, same_address
+from models.consent import Consent, ConsentGiven, Suppression, given_reason, same_address, told_reason
 from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
+
+
+@dataclass(frozen=True)
+class Suspended:
+    """A merchant that may not send by a family of channels, and why. `until`: None, until it is resumed.
+
+    `coming`, `ended`: at the moment that was asked about. All instants are UTC.
+    """
+
+    merchant_id: str
+    family: Family
+    reason: str
+    since: datetime
+    until: datetime | None
+    coming: bool
+    ended: bool
 
 
 class Consents:
@@ -195,6 +211,20 @@ class Consents:
         async with self._writing(connection) as writer:
             return (await writer.execute(statement)).rowcount > 0
 
+    async def suspensions(
+        self, now: datetime, *, merchant_id: str = "", ended: bool = False
+    ) -> list[Suspended]:
+        """What holds a merchant at that moment, or will, the newest first; with `ended`, what did too."""
+        query = select(SuspensionRow.__table__).order_by(  # type: ignore[attr-defined]
+            col(SuspensionRow.since).desc(), col(SuspensionRow.id).desc()
+        )
+        if merchant_id:
+            query = query.where(col(SuspensionRow.merchant_id) == merchant_id)
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        found = [_suspended(row, now) for row in rows]
+        return [one for one in found if ended or not one.ended]
+
     async def _write(
         self, statement: Any, rows: Sequence[dict[str, Any]], connection: AsyncConnection | None
     ) -> None:
@@ -209,3 +239,12 @@ class Consents:
             return
         async with writing(self._engine) as own:
             yield own
+
+
+def _suspended(row: Row[Any], now: datetime) -> Suspended:
+    since = aware(row.since)
+    until = aware(row.until) if row.until is not None else None
+    # One that was taken back before it began never held anything.
+    over = until is not None and until <= now
+    reason = told_reason(row.reason)
+    return Suspended(row.merchant_id, Family(row.family), reason, since, until, now < since, over)

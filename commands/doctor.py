@@ -5,9 +5,9 @@ import os
 import platform
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -16,9 +16,11 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.alerts import banners
+from activities.consents import Consents
 from activities.database import reading
 from activities.merchants import Merchants
-from channels.base import Credentials
+from activities.tasks import tasks_of
+from commands.doctor_merchants import Sender, findings
 from commands.failures import (
     MISTAKE,
     MISTAKES,
@@ -28,33 +30,14 @@ from commands.failures import (
     OutOfReach,
     talking_to_temporal,
 )
+from commands.finding import Finding
 from commands.output import say
 from commands.reach import VAR, Address, DataDir, Namespace, Reach
 from models.ids import upkeep_id
-from models.merchant import EmailProvider, Merchant, SmsProvider
 from workflows.lifecycle import SEARCH_ATTRIBUTES
 
-NEEDED = {
-    SmsProvider.TWSMS: ("TWSMS_USERNAME", "TWSMS_PASSWORD"),
-    SmsProvider.SMARTDOVE: ("SMARTDOVE_TOKEN",),
-    EmailProvider.SMTP: ("SMTP_HOST", "SMTP_FROM"),
-}
-"""What each provider must be told. Only whether it is there is ever shown."""
 STILL_THERE = timedelta(seconds=75)
 """A worker asks for work once a minute at the least; the server remembers it for longer."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: what was looked at, what is wrong with it (nothing, if it is well), the mend, how grave.
-
-    What is wrong and not grave (0) is only to be known.
-    """
-
-    what: str
-    wrong: str = ""
-    mend: str = ""
-    status: int = 0
 
 
 def doctor(data_dir: DataDir = VAR, address: Address = None, namespace: Namespace = None) -> None:
@@ -153,35 +136,33 @@ async def _upkeep(client: Client, task_queue: str) -> Finding:
 async def _database(reach: Reach) -> AsyncIterator[Finding]:
     try:
         async with reach.database() as engine:
-            known = Merchants(engine)
-            merchants = [await known.get(merchant_id) for merchant_id in await known.ids()]
-            async with reading(engine) as connection:
-                low = await banners(connection, merchants)
+            senders = await _senders(engine)
     except (OutOfReach, *MISTAKES) as error:
         what, _, mend = str(error).partition(": ")
         yield Finding("the database", what, mend, OUT_OF_REACH)
         return
     yield Finding("the database, migrated")
-    if not merchants:
+    if not senders:
         yield Finding("merchants", "none is known", "`carillon merchant apply FILE`", MISTAKE)
-    for merchant in merchants:
-        yield _credentials(merchant, development=reach.development)
-        if merchant.id in low:
-            yield Finding("points", low[merchant.id])
+    for sender in senders:
+        for finding in findings(sender, os.environ, development=reach.development):
+            yield finding
 
 
-def _credentials(merchant: Merchant, *, development: bool) -> Finding:
-    """Whether this environment holds what the merchant's providers need: the worker's may be another."""
-    credentials = Credentials(os.environ)
-    providers = (merchant.email_provider, merchant.sms.provider)
-    missing = [
-        f"CARILLON_{name}"
-        for provider in providers
-        for name in NEEDED.get(provider, ())
-        if not credentials.get(name, merchant.id) and not (development and provider is EmailProvider.SMTP)
+async def _senders(engine: AsyncEngine) -> list[Sender]:
+    """The merchants, and what else the database says of each."""
+    known = Merchants(engine)
+    merchants = [await known.get(merchant_id) for merchant_id in await known.ids()]
+    suspended = await Consents(engine).suspensions(datetime.now(UTC))
+    async with reading(engine) as connection:
+        low = await banners(connection, merchants)
+        tasks = {one.id: await tasks_of(connection, one.id, paused=False) for one in merchants}
+    return [
+        Sender(
+            merchant,
+            [one for one in suspended if one.merchant_id == merchant.id],
+            tasks[merchant.id],
+            low.get(merchant.id, ""),
+        )
+        for merchant in merchants
     ]
-    sms = "no SMS" if merchant.sms.provider is SmsProvider.OFF else f"SMS by {merchant.sms.provider}"
-    what = f"merchant {merchant.id}: email by {merchant.email_provider}, {sms}"
-    if not missing:
-        return Finding(what)
-    return Finding(what, f"{', '.join(missing)} not set here", "set them where the worker runs", MISTAKE)

@@ -11,11 +11,13 @@ from pydantic import TypeAdapter
 from rich.table import Table
 from rich.text import Text
 
+from activities.consents import Consents, Suspended
 from activities.database import migrate, open_database
 from activities.merchants import Merchants
 from commands.failures import talking_to_database
 from commands.output import out, print_json, say
 from commands.reach import VAR, AsJson, DataDir, Reach
+from commands.suspensions import sentence
 from intake import read_merchant
 from models.merchant import PROMOTIONAL_WORDS, Merchant
 from models.policy import PUBLIC_SHORTENERS
@@ -39,8 +41,8 @@ def show(
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
 ) -> None:
-    """Everything that Carillon knows of a merchant."""
-    merchant = asyncio.run(_merchant(Reach(data_dir), id_))
+    """Everything that Carillon knows of a merchant; as JSON, what its file holds."""
+    merchant, suspended = asyncio.run(_merchant(Reach(data_dir), id_))
     if as_json:
         print_json(TypeAdapter(Merchant).dump_python(merchant, mode="json"))
         return
@@ -48,6 +50,8 @@ def show(
     for name, value in _lines(asdict(merchant)):
         grid.add_row(Text(name, style="dim"), Text(value))
     out().print(grid)
+    for one in suspended:
+        say((sentence(one), "bold red"))
 
 
 async def apply_merchant(database_url: str, merchant: Merchant) -> bool:
@@ -61,9 +65,10 @@ async def apply_merchant(database_url: str, merchant: Merchant) -> bool:
             await engine.dispose()
 
 
-async def _merchant(reach: Reach, merchant_id: str) -> Merchant:
+async def _merchant(reach: Reach, merchant_id: str) -> tuple[Merchant, list[Suspended]]:
     async with reach.database() as engine:
-        return await Merchants(engine).get(merchant_id)
+        merchant = await Merchants(engine).get(merchant_id)
+        return merchant, await Consents(engine).suspensions(datetime.now(UTC), merchant_id=merchant_id)
 
 
 def _lines(values: dict[str, Any], where: str = "") -> list[tuple[str, str]]:
