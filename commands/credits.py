@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.database import aware, reading, writing
 from activities.ledger import LedgerError
-from activities.ledger_accounts import Balance, balance, convert, entries, topup
+from activities.ledger_accounts import Balance, balance, convert, entries, spend_other, topup
 from activities.merchants import Merchants
 from commands.failures import Mistake
 from commands.output import plain, print_json, say, table, warn
@@ -20,7 +20,7 @@ from commands.reach import VAR, AsJson, DataDir, Reach
 from intake.problems import Wrong
 from intake.values import number
 from models.credit_content import banner
-from models.credits import PointsError, Pool, sendable
+from models.credits import OtherUse, PointsError, Pool, sendable
 from models.merchant import Merchant
 from models.showing import utc_text
 
@@ -87,6 +87,27 @@ def convert_points(
         Reach(data_dir),
         merchant,
         lambda connection, shop: convert(connection, shop, amount, name, now),
+        as_json=as_json,
+    )
+
+
+@credits_app.command("spend")
+def spend_points(
+    merchant: MerchantId,
+    points: Points,
+    use: Annotated[OtherUse, typer.Option("--for", help="What they pay for.")],
+    reference: Annotated[
+        str, typer.Option(help="Names this event, such as an issue's number: told twice it counts once.")
+    ],
+    as_json: AsJson = False,
+    data_dir: DataDir = VAR,
+) -> None:
+    """Book points of the shop that a newsletter or emails about abandoned carts cost. [WACA-26]"""
+    amount, name, now = decimal(points), reference_of(reference), datetime.now(UTC)
+    _change(
+        Reach(data_dir),
+        merchant,
+        lambda connection, shop: spend_other(connection, shop.id, use, amount, name, now),
         as_json=as_json,
     )
 

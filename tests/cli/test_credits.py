@@ -66,6 +66,33 @@ def test_points_are_bought_converted_and_shown(capsys: pytest.CaptureFixture[str
     assert told(capsys, "credits", "topup", "lumi", "1", "--pool", "sms")["banner"] is None
 
 
+@requirement("WACA-26")
+def test_newsletters_and_abandoned_carts_are_paid_from_the_same_points(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Booked once by its reference, shown with what it was for, and never more than is left."""
+    told(capsys, "credits", "topup", "lumi", "10")
+    issue = ("credits", "spend", "lumi", "6.5", "--for", "newsletter", "--reference", "issue 7")
+    for _ in range(2):
+        assert told(capsys, *issue)["shop_points"] == "3.5"
+    cart = ("credits", "spend", "lumi", "3.5001", "--for", "abandoned_cart", "--reference", "cart 1")
+    assert run(cart) == 1
+    assert "finer than a thousandth" in capsys.readouterr().err
+    assert run([*cart[:3], "4", *cart[4:]]) == 1
+    assert "points: 4 are more than the 3.5 points of the shop" in capsys.readouterr().err
+    assert run([*issue[:3], "1", *issue[4:]]) == 1
+    assert "'issue 7' names something else that is booked already" in capsys.readouterr().err
+    assert told(capsys, *cart[:3], "3.5", *cart[4:])["shop_points"] == "0"
+    spent = [
+        (entry["kind"], entry["note"], entry["points"])
+        for entry in told(capsys, "credits", "show", "lumi")["entries"]
+        if entry["kind"] == "other_use"
+    ]
+    assert spent == [("other_use", "abandoned_cart", "-3.5"), ("other_use", "newsletter", "-6.5")]
+    assert run(["credits", "show", "lumi"]) == 0
+    assert "other use" in capsys.readouterr().out
+
+
 @requirement("WACA-29a")
 def test_whoever_looks_at_the_messages_is_told_that_points_run_low(
     capsys: pytest.CaptureFixture[str],
@@ -107,6 +134,14 @@ def test_the_doctor_tells_of_points_that_run_low(
         (
             ("credits", "topup", "lumi", "5", "--reference", " "),
             "reference: ' ' cannot be one: write 1 to 100",
+        ),
+        (
+            ("credits", "spend", "nobody", "5", "--for", "newsletter", "--reference", "7"),
+            "merchant 'nobody' is not known: add it with",
+        ),
+        (
+            ("credits", "spend", "lumi", "0", "--for", "newsletter", "--reference", "7"),
+            "points: 0 is not more than nothing: write",
         ),
         (("credits", "show", "nobody"), "merchant 'nobody' is not known: add it with"),
         (("quota", "topup", "lumi", "0"), "messages: 0 adds nothing: write a whole number of 1 or more"),
