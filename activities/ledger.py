@@ -17,7 +17,18 @@ from activities.ledger_books import Books, Held, LedgerError, QuotaKey, open_boo
 from models.credits import CreditPolicy, EntryKind, Pool, quota_month, to_points, to_units
 from models.merchant import Merchant
 
-__all__ = ["Granted", "LedgerError", "Scarce", "Short", "Want", "lock", "refund", "reserve", "settle"]
+__all__ = [
+    "Granted",
+    "LedgerError",
+    "Scarce",
+    "Short",
+    "Want",
+    "lock",
+    "refund",
+    "refused",
+    "reserve",
+    "settle",
+]
 
 NOTHING = Decimal(0)
 
@@ -99,6 +110,16 @@ async def reserve(
     return answers
 
 
+async def refused(connection: AsyncConnection, merchant: Merchant, reference: str, now: datetime) -> None:
+    """A message was refused for want of points before any was asked for: write the alert, once. [WACA-29b]
+
+    A merchant that has converted nothing yet spends nothing either: nobody else would ever tell it.
+    """
+    books = await open_books(connection, merchant.id, now)
+    books.warn(merchant.credits, _of_a_refusal(reference))
+    await books.write()
+
+
 async def settle(
     connection: AsyncConnection,
     merchant_id: str,
@@ -177,6 +198,7 @@ def _answer(
     if want.messages and want.messages > books.rooms[key].left:
         return Short(want.reference, Scarce.QUOTA, _used_up(books, key))
     if units > books.points[Pool.SMS]:
+        books.warn(merchant.credits, _of_a_refusal(want.reference))
         return Short(want.reference, Scarce.CREDITS, _too_few(want.points, books))
     if units:
         books.book(Pool.SMS, EntryKind.RESERVE, -units, want.reference)
@@ -185,6 +207,11 @@ def _answer(
         books.use(key, EntryKind.RESERVE, -want.messages, want.reference)
     held[want.reference] = Held(units, want.messages, key)
     return Granted(want.reference, to_points(units), want.messages)
+
+
+def _of_a_refusal(reference: str) -> str:
+    """Not under the name of the message alone: asked for again it may be granted, and tell of a shortage."""
+    return f"{reference}/short"
 
 
 def _used_up(books: Books, key: QuotaKey) -> str:

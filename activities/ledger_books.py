@@ -94,7 +94,7 @@ class Books:
         )
 
     def warn(self, policy: CreditPolicy, reference: str) -> None:
-        """After SMS points were spent: write the alert, where they have run low and it was not told yet."""
+        """After SMS points were spent, or did not suffice: write the alert, where they are low and untold."""
         if crossed(to_points(self.points[Pool.SMS]), policy, armed=self.armed):
             self.armed = False
             self._alert = (reference, policy)

@@ -17,7 +17,7 @@ from activities.bulk import Bulk, all_rows, among, table_of
 from activities.caps import over_the_cap, take_turns
 from activities.consents import Consents
 from activities.database import reading, transact
-from activities.ledger import Short, lock, refund, reserve, settle
+from activities.ledger import Short, lock, refund, refused, reserve, settle
 from activities.message_rows import (
     ALIVE,
     HELD,
@@ -271,6 +271,7 @@ class MessageLog:
                 outcomes.append(await _close_known(connection, one, row))
             else:
                 outcomes.append(outcome_of(row))
+        await _tell_of_shortages(connection, closings)
         return outcomes
 
     async def _insert_new(
@@ -392,6 +393,16 @@ async def _give_back(connection: AsyncConnection, left: Sequence[Left]) -> None:
 
 def _reference(left: Left) -> str:
     return message_reference(left.claim.key, left.claim.channel)
+
+
+async def _tell_of_shortages(connection: AsyncConnection, closings: Sequence[Closing]) -> None:
+    """Each merchant once, however many of its messages are refused."""
+    short = {one.short.id: one for one in reversed(closings) if one.short is not None}
+    if len(short) > 1:
+        await lock(connection, short, closings[0].now)
+    for _, one in sorted(short.items()):
+        if one.short is not None:
+            await refused(connection, one.short, message_reference(*one.place), one.now)
 
 
 async def _close_known(connection: AsyncConnection, one: Closing, row: Row[Any]) -> ChannelOutcome | None:

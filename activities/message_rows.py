@@ -130,7 +130,8 @@ class Left:
 class Closing:
     """What becomes of a message that is not claimed: it will not be sent, or (DEFERRED) not yet.
 
-    `rule` and `policy_version` tell which check decided, under which rules.
+    `rule` and `policy_version` tell which check decided, under which rules. `short`: the merchant whose
+    points did not suffice for it, where that is why. [WACA-29b]
     """
 
     delivery: Delivery[Any]
@@ -140,6 +141,7 @@ class Closing:
     now: datetime
     rule: str = ""
     policy_version: str = ""
+    short: Merchant | None = None
 
     @property
     def place(self) -> Place:

@@ -26,6 +26,7 @@ from models.member_content import PhoneCodeContent
 from models.notices import CATALOGUE
 from models.own_template import NONE, Overrides
 from models.tables.messages import MessageStatus
+from policies.answers import Code
 from policies.gate import (
     POLICY_VERSION,
     Deferred,
@@ -191,7 +192,17 @@ def _proposal(item: Item, now: datetime) -> Proposal:
 def _closing(way: _Way, decision: Refused | Deferred, now: datetime) -> Closing:
     status = MessageStatus(decision.status) if isinstance(decision, Refused) else MessageStatus.DEFERRED
     item = way.item
-    return Closing(item.delivery, item.channel, status, decision.reason, now, decision.rule, POLICY_VERSION)
+    short = isinstance(decision, Refused) and decision.code is Code.NO_CREDITS
+    return Closing(
+        item.delivery,
+        item.channel,
+        status,
+        decision.reason,
+        now,
+        decision.rule,
+        POLICY_VERSION,
+        short=item.merchant if short else None,
+    )
 
 
 def _want(way: _Way) -> Want | None:

@@ -13,7 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.alerts import alerts_done, pending_alerts
 from activities.database import open_database, reading, writing
-from activities.ledger import Granted, LedgerError, Scarce, Short, Want, lock, refund, reserve, settle
+from activities.ledger import (
+    Granted,
+    LedgerError,
+    Scarce,
+    Short,
+    Want,
+    lock,
+    refund,
+    refused,
+    reserve,
+    settle,
+)
 from activities.ledger_accounts import (
     Balance,
     balance,
@@ -65,8 +76,8 @@ async def test_points_are_bought_for_the_shop_and_then_turned_into_sms_points(
     (answer,) = await reserve(ledger, PAYING, page(0, 1), NOW)
     assert isinstance(answer, Short)
     assert await convert(ledger, PAYING, Decimal("40.5"), "click 1", NOW) == Balance(
-        Decimal("59.5"), Decimal("40.5")
-    )
+        Decimal("59.5"), Decimal("40.5"), armed=False
+    ), "the shortage was told when the message was refused, and 47 messages do not end it"
     assert await reserve(ledger, PAYING, page(0, 1), NOW) == [Granted("m0", HOME)]
     booked = [(entry["pool"], entry["kind"], str(entry["points"])) for entry in await entries(ledger, "lumi")]
     assert booked == [
@@ -281,6 +292,24 @@ async def test_a_shortage_is_told_once_a_crossing_and_again_after_a_topup_that_e
     assert (await balance(ledger, "lumi")).armed
     await reserve(ledger, PAYING, page(60, 30), NOW)
     assert [alert.reference for alert in await pending_alerts(ledger)] == ["m10", "m79"]
+
+
+@requirement("WACA-29b", "WACA-29c")
+async def test_a_shortage_that_begins_at_nothing_is_told_when_a_message_is_refused_for_it(
+    ledger: AsyncConnection,
+) -> None:
+    """Once, however many are refused; again when a top-up has ended it. One that is not low is not told."""
+    await reserve(ledger, PAYING, page(0, 3), NOW)
+    (told,) = await pending_alerts(ledger)
+    assert (told.reference, told.sendable, told.points) == ("m0/short", 0, Decimal(0))
+    await refused(ledger, PAYING, "m7", NOW)
+    assert len(await pending_alerts(ledger)) == 1
+    await fill(ledger, "50")
+    await reserve(ledger, PAYING, [Want("dear", Decimal(60))], NOW)
+    await refused(ledger, PAYING, "m8", NOW)
+    assert len(await pending_alerts(ledger)) == 1, "enough for 50 messages is no shortage"
+    await reserve(ledger, PAYING, page(0, 10), NOW)
+    assert [alert.reference for alert in await pending_alerts(ledger)] == ["m0/short", "m8"]
 
 
 @requirement("WACA-29b")

@@ -83,7 +83,10 @@ class Book:
         if (paid := self.paid.get(want.reference)) is not None:
             return not paid.given_back
         place = (want.branch_id, month)
-        if want.points > self.sms or self.used.get(place, 0) >= MONTHLY:
+        if self.used.get(place, 0) >= MONTHLY:
+            return False
+        if want.points > self.sms:
+            self.spent()
             return False
         self.sms -= want.points
         self.used[place] = self.used.get(place, 0) + 1

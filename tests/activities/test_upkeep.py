@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
 from activities.alerts import alerts_done, banners, pending_alerts
+from activities.attempt import Attempt, Item
 from activities.database import reading, writing
 from activities.handing_over import HandingOver
 from activities.ledger import Want, reserve
@@ -25,10 +26,13 @@ from activities.rates import Rates
 from activities.receipts import PAGE, Polled, Receipts
 from activities.rendering import Renderer
 from activities.standing import Standings
+from activities.template_samples import sample
 from activities.upkeep import Upkeep
 from channels.registry import Channels
+from models.agenda import ChannelOutcome, Delivery
 from models.credits import Pool
 from models.merchant import Merchant
+from models.notices import Kind
 from tests.activities.test_receipts import sent
 from tests.providers import FakeTwSms, MailSink
 from tests.requirements import requirement
@@ -91,6 +95,44 @@ async def test_a_merchant_is_told_once_that_its_points_run_low(engine: AsyncEngi
         assert await tell(upkeep) == 1
     assert [mail["To"].addresses[0].addr_spec for mail in sink.mails] == ["owner@lumi.example"] * 2
     assert all("簡訊點數即將使用完畢" in mail["Subject"] for mail in sink.mails)
+
+
+@requirement("WACA-29b", "WACA-29c")
+async def test_a_merchant_that_begins_with_nothing_is_told_when_its_messages_are_refused(
+    engine: AsyncEngine, sink: MailSink
+) -> None:
+    """Points are switched on, and none is converted yet: one email, however many messages that refuses.
+
+    After a top-up the next shortage is told again.
+    """
+    await Merchants(engine).apply(PAYING, now())
+    async with upkeep_of(engine, sink.environment) as upkeep:
+        for _ in range(2):
+            answers = await refused_sms(engine, sink.environment)
+            assert ["0 left" in answer.reason for answer in answers] == [True, True]
+        assert await tell(upkeep) == 1
+        assert await tell(upkeep) == 0
+        await points(engine, "100")
+        await spend(engine, "100")
+        assert await tell(upkeep) == 1
+        await refused_sms(engine, sink.environment)
+        assert await tell(upkeep) == 0
+    assert len(sink.mails) == 2
+    assert "0" in sink.mails[0].get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+async def refused_sms(engine: AsyncEngine, environment: dict[str, str]) -> list[ChannelOutcome]:
+    """Two SMS of a merchant that cannot pay for them, as the gate answers them."""
+    one = sample(Kind.ORDER_PLACED, merchant=PAYING)
+    async with Channels.from_environment(environment) as channels:
+        log = MessageLog(engine)
+        pipeline = Pipeline(log, Standings(engine), Renderer(), HandingOver(log, channels, Rates(engine)))
+        notice = replace(one.notice, channels=("sms",), due=now(), not_after=now() + timedelta(hours=1))
+        notices = [replace(notice, key=str(uuid4())) for _ in range(2)]
+        deliveries = [Delivery(notice, one.content, PAYING.id, "booking:lumi:b1") for notice in notices]
+        items = [Item(delivery, "sms", PAYING) for delivery in deliveries]
+        answers = await pipeline.send(items, Attempt(str(uuid4()), now(), timedelta))
+    return [answer for link in answers for answer in link if isinstance(answer, ChannelOutcome)]
 
 
 @requirement("WACA-29b")
