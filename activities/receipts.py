@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.batch import Batch
 from activities.consents import Consents
-from activities.database import reading, writing
+from activities.database import aware, reading, writing
 from activities.ledger import lock, refund
 from activities.message_rows import MESSAGES
 from channels.base import Asking, DeliveryError, DeliveryState, Word
@@ -38,9 +38,11 @@ FIRST_ASK = timedelta(minutes=1)
 """So long after it was sent a message is first asked about; then after twice as long, and so on."""
 SELDOM = timedelta(hours=4)
 ASKS = 25
-"""With these waits, some 72 hours; later no provider knows more."""
+"""With these waits, some 72 hours."""
+LAST_ASK = timedelta(hours=72)
+"""So long after it was sent a message is asked about once more at the most: later no provider knows more."""
 AFTER_A_FAILURE = timedelta(minutes=5)
-"""When a provider that did not answer is asked again."""
+"""When an account that did not answer, or may not ask, is used again."""
 PAGE = 200
 AT_ONCE = 20
 PATIENCE = timedelta(seconds=10)
@@ -52,6 +54,9 @@ FINAL = {
     DeliveryState.UNDELIVERED: MessageStatus.UNDELIVERED,
 }
 GONE = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED)
+
+Account = tuple[str, str]
+"""A provider, and the merchant whose account it is."""
 
 _log = logging.getLogger(__name__)
 
@@ -102,6 +107,7 @@ class Receipts:
         self._consents = Consents(engine)
         self._insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
         self._words: Batch[Told, bool] = Batch(engine, self._take)
+        self._resting: dict[Account, datetime] = {}
 
     async def told(
         self, provider: str, provider_id: str, state: DeliveryState, now: datetime, dead_address: str = ""
@@ -119,11 +125,13 @@ class Receipts:
     async def poll(self, now: datetime) -> Polled:
         """Ask about the messages whose turn it is, a page of them, those that wait longest first.
 
-        A provider that does not answer is not asked again in this page, and holds up no other.
+        An ask that fails counts as any other: the next comes after twice as long, and the last some 72 hours
+        after the message was sent. An account that fails rests for some minutes, and holds up no other.
         """
+        self._resting = {account: until for account, until in self._resting.items() if until > now}
         early = await self._take_early(now)
         due = await self._due(now)
-        room, down = asyncio.Semaphore(AT_ONCE), set[tuple[str, str]]()
+        room, down = asyncio.Semaphore(AT_ONCE), set[Account]()
         words = await asyncio.gather(*(self._ask(row, room, down) for row in due))
         heard = [
             Told(row.provider, word, now)
@@ -131,11 +139,10 @@ class Receipts:
             if word is not None and word.state in FINAL
         ]
         await self._words.ask_all(heard)
-        failed = [row for row, word in zip(due, words, strict=True) if word is None]
-        await self._put_back(failed, now + AFTER_A_FAILURE)
-        return Polled(len(due), early + len(heard), len(failed))
+        self._resting |= dict.fromkeys(down, now + AFTER_A_FAILURE)
+        return Polled(len(due), early + len(heard), words.count(None))
 
-    async def _ask(self, row: Row[Any], room: asyncio.Semaphore, down: set[tuple[str, str]]) -> Word | None:
+    async def _ask(self, row: Row[Any], room: asyncio.Semaphore, down: set[Account]) -> Word | None:
         """The provider's word on one message; None where it could not be had."""
         account = (row.provider, row.merchant_id)
         async with room:
@@ -160,9 +167,11 @@ class Receipts:
 
     async def _due(self, now: datetime) -> Sequence[Row[Any]]:
         """Those whose turn it is. Their next one is set before they are asked: nobody asks twice."""
+        account = tuple_(MESSAGES.c.provider, MESSAGES.c.merchant_id)
         query = (
             select(*(MESSAGES.c[name] for name in ASKED))
             .where(MESSAGES.c.ask_at.is_not(None), MESSAGES.c.ask_at <= now)
+            .where(account.not_in(sorted(self._resting)) if self._resting else true())
             .order_by(MESSAGES.c.ask_at, MESSAGES.c.id)
             .limit(PAGE)
             .with_for_update(skip_locked=True)
@@ -173,14 +182,6 @@ class Receipts:
             if turns:
                 await connection.execute(_TURN, turns)
         return rows
-
-    async def _put_back(self, rows: Sequence[Row[Any]], until: datetime) -> None:
-        """An ask that failed does not count."""
-        if rows:
-            ordered = sorted(rows, key=lambda row: (row.notice_key, row.channel))
-            async with writing(self._engine) as connection:
-                turns = [{"of": row.id, "asks": row.asks, "ask_at": until} for row in ordered]
-                await connection.execute(_TURN, turns)
 
     async def _take_early(self, now: datetime) -> int:
         """Take the words whose messages are noted by now, and forget those that wait for too long."""
@@ -275,7 +276,7 @@ class Receipts:
 LONGEST_ID = 128
 """What is longer is the id of no message of ours."""
 
-ASKED = ("id", "notice_key", "channel", "provider", "provider_id", "merchant_id", "address", "asks")
+ASKED = ("id", "channel", "provider", "provider_id", "merchant_id", "address", "asks", "settled_at")
 """What is needed to ask about a message."""
 
 _SETTLE = update(MESSAGES).where(MESSAGES.c.id == bindparam("of"))
@@ -284,7 +285,9 @@ _TURN = _SETTLE.where(MESSAGES.c.status == MessageStatus.SENT)
 
 def _next(row: Row[Any], now: datetime) -> datetime | None:
     wait = next_ask(row.asks + 1)
-    return now + wait if wait is not None else None
+    if wait is None or (row.settled_at is not None and now >= aware(row.settled_at) + LAST_ASK):
+        return None
+    return now + wait
 
 
 def _any_of(table: Any, told: Sequence[Told]) -> Any:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -234,7 +235,7 @@ async def hand_over(
 
 
 async def test_a_provider_that_is_down_holds_up_no_other(engine: AsyncEngine) -> None:
-    """Its messages are asked about later, and the failed ask does not count."""
+    """Its messages are asked about later."""
     async with FakeTwSms() as twsms, FakeTwilio() as twilio:
         await hand_over(twsms, "twsms", engine, {"DELIVRD": "m-1"})
         await hand_over(twilio, "twilio", engine, {"delivered": "m-2"})
@@ -245,6 +246,61 @@ async def test_a_provider_that_is_down_holds_up_no_other(engine: AsyncEngine) ->
             assert await receipts.poll(later) == Polled(asked=1, failed=1)
             assert await receipts.poll(later + timedelta(minutes=5)) == Polled(asked=1, settled=1)
     assert {row["status"] for row in await MessageLog(engine).messages()} == {"delivered"}
+
+
+async def test_what_can_never_be_asked_is_asked_ever_more_seldom_and_then_no_more(
+    engine: AsyncEngine,
+) -> None:
+    """TwSMS calls the number wrong, or the login is missing: as with a pending one, for some 72 hours."""
+    async with FakeTwSms() as twsms:
+        await hand_over(twsms, "twsms", engine, {"DELIVRD": "m-1"})
+        twsms.script(*[twsms.refusal("00100")] * (ASKS + 1))
+        async with receipts_of(engine, **twsms.environment) as receipts:
+            refusals = await asked_about(receipts)
+        await sent(engine, "m-2")
+        async with receipts_of(engine) as without_login:
+            nobody = await asked_about(without_login)
+    for asks in (refusals, nobody):
+        assert len(asks) == ASKS
+        waits = [later - earlier for earlier, later in pairwise(asks)]
+        assert waits == sorted(waits)
+        assert timedelta(hours=68) <= asks[-1] - NOW <= timedelta(hours=76)
+    rows = await MessageLog(engine).messages()
+    assert [(row["status"], row["ask_at"]) for row in rows] == [("sent", None)] * 2
+
+
+async def asked_about(receipts: Receipts) -> list[datetime]:
+    """When the one message was asked about in a week of polls, each of which failed."""
+    asks, at = [], NOW
+    while at < NOW + 7 * DAY:
+        polled = await receipts.poll(at)
+        assert polled.failed == polled.asked <= 1
+        asks += [at] if polled.asked else []
+        at += timedelta(minutes=1) if at < NOW + timedelta(hours=1) else timedelta(minutes=15)
+    return asks
+
+
+async def test_a_message_that_was_sent_long_ago_is_asked_about_once_more(engine: AsyncEngine) -> None:
+    """Nobody worked for days: no provider knows more than after 72 hours."""
+    async with FakeTwSms() as twsms:
+        await sent(engine)
+        async with receipts_of(engine, **twsms.environment) as receipts:
+            assert (await receipts.poll(NOW + 4 * DAY)).asked == 1
+            assert (await receipts.poll(NOW + 30 * DAY)).asked == 0
+
+
+async def test_an_account_that_fails_starves_no_other(engine: AsyncEngine) -> None:
+    """Two pages of one that is silent wait longest: the other is asked in the next page, not after both."""
+    async with FakeTwSms() as twsms, FakeTwilio() as twilio:
+        for number in range(2 * PAGE):
+            await sent(engine, f"m-{number:03}", ask_at=NOW - timedelta(hours=1))
+        await hand_over(twilio, "twilio", engine, {"delivered": "m-good"})
+        twsms.script(*[http_error(503)] * PAGE)
+        async with receipts_of(engine, **twsms.environment, **twilio.environment) as receipts:
+            assert await receipts.poll(NOW) == Polled(asked=PAGE, failed=PAGE)
+            assert await receipts.poll(NOW) == Polled(asked=1, settled=1)
+            later = NOW + timedelta(minutes=5)
+            assert (await receipts.poll(later)).asked == PAGE, "the rest of it, once it has been left alone"
 
 
 async def test_a_page_is_asked_about_side_by_side_those_that_wait_longest_first(engine: AsyncEngine) -> None:
