@@ -1,6 +1,6 @@
 """Record the histories that `test_replay.py` replays: `python -m tests.replay.record NAME KIND`.
 
-A KIND is a folder of `tests/histories`: booking, member, coupon, wave or task.
+A KIND is a folder of `tests/histories`: booking, member, coupon, wave, task or upkeep.
 
 Histories are only ever added: before a change to a workflow, record what runs today under a name that says so
 (`before-line-first`), commit it, then make the change. An existing file is never written over.
@@ -37,7 +37,7 @@ from models.booking_facts import (
 )
 from models.coupon import CouponDrop
 from models.drop_state import ExtendDrop, HoldersAdded, RevokeDrop
-from models.ids import booking_workflow_id, member_workflow_id, task_run_id
+from models.ids import booking_workflow_id, member_workflow_id, task_run_id, upkeep_id
 from models.member import Member
 from models.member_facts import Purchased, Registered
 from models.merchant import Merchant, PaymentMethod, booking_rules
@@ -54,6 +54,7 @@ from tests.world import ADA, BO, CY, MERCHANT, World, a_world, booking, now, ser
 from workflows.booking import BookingWorkflow
 from workflows.lifecycle import SEARCH_ATTRIBUTES
 from workflows.regular_task import RegularTaskWorkflow
+from workflows.upkeep import UpkeepWorkflow
 from workflows.wave import WaveWorkflow
 
 HISTORIES = Path(__file__).resolve().parent.parent / "histories"
@@ -306,6 +307,12 @@ async def news_by_the_calendar(world: World) -> str:
     return await a_run(world, TaskKind.PROMOTION, everybody=True, words={"en": Words("New", "News")})
 
 
+async def one_run_of_upkeep(world: World) -> str:
+    run_id = upkeep_id(world.settings.task_queue)
+    await world.client.execute_workflow(UpkeepWorkflow.run, id=run_id, task_queue=world.settings.task_queue)
+    return run_id
+
+
 Life = Callable[[World], Awaitable[str]]
 
 LIVES: dict[str, dict[str, Life]] = {
@@ -339,6 +346,9 @@ LIVES: dict[str, dict[str, Life]] = {
         "birthday-in-two-zones": a_birthday_in_two_zones,
         "upkeep": upkeep,
         "news": news_by_the_calendar,
+    },
+    "upkeep": {
+        "one-run": one_run_of_upkeep,
     },
 }
 SHOPS: dict[str, Merchant] = {"coupon": SHOP, "wave": SHOP, "task": SHOP}
