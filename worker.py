@@ -41,6 +41,7 @@ from activities.pipeline import Pipeline
 from activities.rates import Rates, real_time
 from activities.receipts import Receipts
 from activities.rendering import Renderer
+from activities.staff import StaffWatch
 from activities.standing import Standings
 from activities.task_bonuses import TaskBonuses
 from activities.tasks import Tasks
@@ -50,6 +51,7 @@ from activities.waves import Waves
 from channels.base import Channel, DeliveryState, OnReceipt
 from channels.registry import Channels
 from channels.smpp import SmppChannel
+from channels.staff import StaffAlerts
 from client import connect, ensure_upkeep
 from crew import work_together
 from settings import Part, Settings, settings_from
@@ -138,6 +140,7 @@ def _activities(engine: AsyncEngine, channels: Channels, receipts: Receipts) -> 
     phone_checks = PhoneChecks(engine, merchants, pipeline)
     tasks, task_bonuses = Tasks(engine, merchants), TaskBonuses(engine, merchants, Bonuses(engine))
     upkeep = Upkeep(engine, merchants, pipeline, receipts)
+    watch = StaffWatch(engine, merchants, StaffAlerts(channels.credentials))
     waves = Waves(engine, merchants, pipeline, log)
     coupons = Coupons(engine)
     return [
@@ -157,6 +160,7 @@ def _activities(engine: AsyncEngine, channels: Channels, receipts: Receipts) -> 
         task_bonuses.burn,
         upkeep.poll_receipts,
         upkeep.send_alerts,
+        watch.tell_staff,
         waves.cut,
         waves.deliver_page,
         waves.close,

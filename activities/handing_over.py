@@ -31,6 +31,12 @@ TURN = timedelta(seconds=20)
 PAUSE = timedelta(seconds=0.5)
 
 OVERTAKEN = "another attempt has taken it over"
+TOO_SLOW = "the attempt was too slow to send in its time"
+LEFT_OFF = "it was told to leave off before this could leave"
+TOO_LATE = "its last moment passed before it could leave"
+PACE = "takes only so many messages a second"
+OUR_OWN = (OVERTAKEN, TOO_SLOW, LEFT_OFF, TOO_LATE)
+"""Why a message waits without any fault of its provider's; so it does for its `PACE`."""
 
 _log = logging.getLogger(__name__)
 
@@ -259,8 +265,8 @@ def _tell(gone: Sequence[_Leaving]) -> None:
 def _over(attempt: Attempt) -> str:
     """Why nothing may leave in this attempt any more, or an empty string; asked after every wait."""
     if attempt.elapsed() > attempt.latest:
-        return "the attempt was too slow to send in its time"
-    return "it was told to leave off before this could leave" if attempt.stopped() else ""
+        return TOO_SLOW
+    return LEFT_OFF if attempt.stopped() else ""
 
 
 def _put_off(job: Job, why: str, now: datetime) -> Closing:
@@ -269,7 +275,7 @@ def _put_off(job: Job, why: str, now: datetime) -> Closing:
 
 def _past(item: Item, now: datetime) -> str:
     """Why a message may not leave at this moment, or an empty string."""
-    return "its last moment passed before it could leave" if now > item.delivery.notice.not_after else ""
+    return TOO_LATE if now > item.delivery.notice.not_after else ""
 
 
 async def _hand_over(provider: Channel, message: Message, within: Together) -> Receipt:
@@ -368,7 +374,7 @@ def _free(one: _Leaving, provider: Channel) -> bool:
 
 def _not_yet(one: _Leaving, attempt: Attempt, turn: Turn, provider: Channel) -> Left:
     """Nothing has left: its turn comes later than this attempt may wait."""
-    reason = f"{provider.provider} takes only so many messages a second"
+    reason = f"{provider.provider} {PACE}"
     wait = max(turn.at - real_time(), timedelta(0))
     return _left(one, attempt, MessageStatus.WAITING, reason, provider.provider, wait=wait)
 

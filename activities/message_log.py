@@ -27,6 +27,7 @@ from activities.message_rows import (
     LEFT_COLUMNS,
     MESSAGES,
     NEW_COLUMNS,
+    NOT_YET,
     ON_THE_WAY,
     THEIRS,
     THERE,
@@ -162,7 +163,7 @@ class MessageLog:
     async def close(self, closings: Sequence[Closing]) -> list[ChannelOutcome | None]:
         """Settle messages that are not sent, unless they are settled already; answers what is true of each.
 
-        None for one that is only deferred. One that may have been sent before: that is said, not guessed.
+        None for one that only waits. One that may have been sent before: that is said, not guessed.
         """
         return await self._closings.ask_all(closings)
 
@@ -408,7 +409,7 @@ async def _tell_of_shortages(connection: AsyncConnection, closings: Sequence[Clo
 async def _close_known(connection: AsyncConnection, one: Closing, row: Row[Any]) -> ChannelOutcome | None:
     columns = closed_columns(one, row)
     await connection.execute(update(MESSAGES).where(MESSAGES.c.id == row.id).values(**columns))
-    if one.channel == SMS and columns["status"] not in (MessageStatus.DEFERRED, MessageStatus.UNCERTAIN):
+    if one.channel == SMS and columns["status"] not in (*NOT_YET, MessageStatus.UNCERTAIN):
         reference = message_reference(*one.place)
         await refund(connection, row.merchant_id, [reference], one.reason, one.now)
     return closed_outcome(one.channel, columns)

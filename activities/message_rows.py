@@ -20,7 +20,8 @@ MESSAGES = MessageRow.__table__  # type: ignore[attr-defined]
 HELD = (MessageStatus.CLAIMED, MessageStatus.HANDING_OVER)
 ALIVE = timedelta(seconds=30)
 """So long after its claim an attempt may still be handing a message over: nobody else takes that one up."""
-ON_THE_WAY = (MessageStatus.WAITING, MessageStatus.DEFERRED, *HELD)
+NOT_YET = (MessageStatus.WAITING, MessageStatus.DEFERRED)
+ON_THE_WAY = (*NOT_YET, *HELD)
 PROVIDER_ID: int = MESSAGES.c.provider_id.type.length
 
 Place = tuple[str, str]
@@ -128,7 +129,7 @@ class Left:
 
 @dataclass(frozen=True)
 class Closing:
-    """What becomes of a message that is not claimed: it will not be sent, or (DEFERRED) not yet.
+    """What becomes of a message that is not claimed: it will not be sent, or (DEFERRED, WAITING) not yet.
 
     `rule` and `policy_version` tell which check decided, under which rules. `short`: the merchant whose
     points did not suffice for it, where that is why. [WACA-29b]
@@ -149,7 +150,7 @@ class Closing:
 
     @property
     def deferred(self) -> bool:
-        return self.status is MessageStatus.DEFERRED
+        return self.status in NOT_YET
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -301,7 +302,7 @@ def closed_columns(closing: Closing, row: Row[Any]) -> dict[str, Any]:
 
 def closed_outcome(channel: str, columns: Mapping[str, Any]) -> ChannelOutcome | None:
     """The outcome in columns just written; None while the message only waits."""
-    if columns["status"] is MessageStatus.DEFERRED:
+    if columns["status"] in NOT_YET:
         return None
     doubtful = columns["status"] is MessageStatus.UNCERTAIN
     return ChannelOutcome(

@@ -39,6 +39,8 @@ from policies.gate import (
 
 GROUP = 50
 """So many messages of a page are claimed and leave at one time: what a crash leaves in doubt."""
+TEMPLATE = "template"
+"""The rule of a message that waits because it cannot be rendered."""
 BREATH = 20
 """So many are rendered before others on the event loop have their turn."""
 
@@ -131,8 +133,13 @@ class Pipeline:
                 held.append((way, decision))
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
-        outcomes = await self._log.close([_closing(way, decision, attempt.now) for way, decision in held])
-        for (way, decision), outcome in zip(held, outcomes, strict=True):
+        unworded = [(way, way.answer.reason) for way in ways if isinstance(way.answer, Later)]
+        closings = [_closing(way, decision, attempt.now) for way, decision in held]
+        closings += [_unworded(way, reason, attempt.now) for way, reason in unworded]
+        outcomes = await self._log.close(closings)
+        for (way, _), outcome in zip(unworded, outcomes[len(held) :], strict=True):
+            way.answer = outcome or way.answer
+        for (way, decision), outcome in zip(held, outcomes, strict=False):
             if isinstance(decision, Deferred) and outcome is None:
                 wait = max(decision.until - attempt.now, timedelta(0))
                 way.answer = Later(way.item.channel, decision.reason, wait)
@@ -203,6 +210,12 @@ def _closing(way: _Way, decision: Refused | Deferred, now: datetime) -> Closing:
         POLICY_VERSION,
         short=item.merchant if short else None,
     )
+
+
+def _unworded(way: _Way, reason: str, now: datetime) -> Closing:
+    """A message that waits for its template is in the history, and the staff is told of it."""
+    item = way.item
+    return Closing(item.delivery, item.channel, MessageStatus.WAITING, reason, now, TEMPLATE, POLICY_VERSION)
 
 
 def _want(way: _Way) -> Want | None:

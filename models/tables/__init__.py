@@ -8,6 +8,7 @@ from models.tables.members import MemberGroupRow, MemberRow, PhoneCodeRow
 from models.tables.merchants import MerchantRow
 from models.tables.messages import MessageRow
 from models.tables.providers import EarlyReceiptRow, ProviderRateRow
+from models.tables.staff import StaffAlertRow
 from models.tables.tasks import RegularTaskRow, TaskRunRow
 from models.tables.templates import TemplateRow
 
@@ -31,6 +32,7 @@ __all__ = [
     "QuotaEntryRow",
     "QuotaRow",
     "RegularTaskRow",
+    "StaffAlertRow",
     "SuppressionRow",
     "SuspensionRow",
     "TaskRunRow",

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from sqlmodel import Field, Index, SQLModel, UniqueConstraint, text
 
+TROUBLED = "status = 'waiting' OR status = 'missed' OR status = 'uncertain'"
+"""The messages that the staff may have to hear of, few among all: an index holds only them."""
+
 
 class MessageStatus(StrEnum):
     """Where a message stands. The first four are on the way, the others are final."""
@@ -57,6 +60,13 @@ class MessageRow(SQLModel, table=True):
             "ask_at",
             sqlite_where=text("ask_at IS NOT NULL"),
             postgresql_where=text("ask_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_messages_troubled",
+            "status",
+            "settled_at",
+            sqlite_where=text(TROUBLED),
+            postgresql_where=text(TROUBLED),
         ),
     )
 

@@ -20,7 +20,8 @@ def recorded(path: Path) -> WorkflowHistory:
 
 def test_there_are_histories_to_replay() -> None:
     """The proof below is about something."""
-    assert {path.parent.name for path in HISTORIES} >= {"booking", "member", "coupon", "wave", "task", "upkeep"}
+    kinds = {path.parent.name for path in HISTORIES}
+    assert kinds >= {"booking", "member", "coupon", "wave", "task", "upkeep"}
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -13,10 +13,16 @@ from activities.ledger import Want, reserve
 from activities.ledger_accounts import topup
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
+from activities.message_rows import Closing
+from activities.template_samples import sample
 from client import ensure_upkeep
+from models.agenda import Delivery
 from models.credits import Pool
 from models.ids import upkeep_id
 from models.merchant import PaymentMethod
+from models.notices import Kind
+from models.tables.messages import MessageStatus
+from tests.providers import FakeStaff, http_error
 from tests.requirements import requirement
 from tests.shops import PAYING
 from tests.world import World, a_world, booking, eventually, now
@@ -87,6 +93,36 @@ async def test_one_run_asks_for_receipts_and_tells_of_shortages(world: World) ->
     (sms,) = [row for row in rows if row["provider"] == "twsms"]
     assert sms["status"] == "sent"
     assert timedelta(seconds=30) < sms["ask_at"].replace(tzinfo=now().tzinfo) - now() <= timedelta(seconds=61)
+
+
+async def test_one_run_tells_the_staff_what_is_wrong_and_a_staff_channel_that_fails_holds_up_nothing(
+    temporal: Client, tmp_path: Path, database_url: str
+) -> None:
+    """Through the worker, on both databases: once, by a service on loopback; the merchant is told anyway."""
+    shop = replace(PAYING, id="dry")
+    async with (
+        FakeStaff() as staff,
+        a_world(temporal, tmp_path, database_url=database_url, environment=staff.environment) as world,
+        world.worker(),
+    ):
+        await Merchants(world.engine).apply(shop, now())
+        assert (await run_of(world)).told == 0
+        async with writing(world.engine) as connection:
+            await topup(connection, shop, Pool.SMS, Decimal(10), "top-up", now())
+            await reserve(connection, shop, [Want("m1", Decimal(1))], now())
+        staff.script(http_error(500))
+        done = await run_of(world)
+        assert (done.alerts, done.told) == (1, 0)
+        assert len(world.mails) == 1
+        one = sample(Kind.ORDER_PLACED)
+        missed = Delivery(one.notice, one.content, "lumi", "booking:lumi:b1")
+        log = MessageLog(world.engine)
+        await log.close([Closing(missed, "sms", MessageStatus.MISSED, "too late", now())])
+        assert [(await run_of(world)).told for _ in range(3)] == [1, 0, 0]
+        rows = await log.messages(merchant_id="lumi")
+    (said,) = [alert.message for alert in staff.accepted]
+    assert said.startswith("Carillon, lumi: messages were missed: 1 message (such as ")
+    assert said.endswith(f"See `carillon explain {rows[0]['id']}`")
 
 
 async def run_of(world: World) -> UpkeepDone:
