@@ -564,7 +564,7 @@ async def test_a_message_costs_what_the_provider_that_sent_it_costs(
     assert [one.provider for one in (first, second) if one.answer is taken and one.given] == [by]
     async with reading(engine) as connection:
         assert (await balance(connection, shop.id)).sms == Decimal(left)
-        used = await quota(connection, shop, ("", quota_month(NOON, shop.zone)))
+        used = await quota(connection, shop, ("", quota_month(NOON, shop.zone)), NOON)
         assert used.used == 1
         assert await differences(connection) == []
 
