@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -23,6 +24,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.coupon_holders import Holder
 from activities.coupons import Coupons
 from activities.members import Members
+from activities.merchants import Merchants
 from models import booking_record
 from models.agenda import Agenda
 from models.booking import OrderStatus
@@ -40,6 +42,7 @@ from models.drop_state import ExtendDrop, HoldersAdded, RevokeDrop
 from models.ids import booking_workflow_id, member_workflow_id, task_run_id, upkeep_id
 from models.member import Member
 from models.member_facts import Purchased, Registered
+from models.member_policy import MemberPolicy
 from models.merchant import Merchant, PaymentMethod, booking_rules
 from models.notices import Kind
 from models.people import Person
@@ -172,6 +175,19 @@ async def a_second_life(world: World) -> str:
     await world.carillon.tell_member(MERCHANT.id, ada.member_id, Registered(event_id="again"))
     await world.carillon.tell_member(MERCHANT.id, ada.member_id, Purchased(event_id="p"))
     await world.until(id, lambda agenda: agenda.stage == "active")
+    await world.to_the_end(id)
+    return id
+
+
+async def without_a_phone(world: World) -> str:
+    """The shop invites by SMS alone, and this member has no phone."""
+    policy = MemberPolicy(welcome=("email",), invitation=("sms",))
+    shop = replace(MERCHANT, id="by-sms", members=policy)
+    await Merchants(world.engine).apply(shop, now())
+    ada = Member(shop.id, f"ada-{uuid4().hex[:8]}", ADA.name, now(), ADA.email, locale="en")
+    await Members(world.engine).upsert([ada], now())
+    id = await world.carillon.tell_member(shop.id, ada.member_id, Registered(event_id="r"))
+    await world.until(id, lambda agenda: len(agenda.done) == 1)
     await world.to_the_end(id)
     return id
 
@@ -329,6 +345,7 @@ LIVES: dict[str, dict[str, Life]] = {
         "never-buys": never_buys,
         "buys-again": buys_again,
         "a-second-life": a_second_life,
+        "without-a-phone": without_a_phone,
     },
     "coupon": {
         "later-holders": a_drop_and_later_holders,
