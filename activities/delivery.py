@@ -19,6 +19,7 @@ from models.booking_content import BookingContent
 from models.member_content import MemberContent
 from models.merchant import Merchant
 from models.tables.messages import MessageStatus
+from policies.routes import next_channel
 
 Content = BookingContent | MemberContent
 Told = Delivery[Content]
@@ -73,9 +74,16 @@ class Deliveries:
         return fresh and replace(delivery, notice=fresh[0], content=fresh[1])
 
     async def _close(self, delivery: Told, status: MessageStatus, reason: str) -> list[ChannelOutcome]:
-        now, channels = activity.info().started_time, delivery.notice.channels
-        closings = [Closing(delivery, channel, status, reason, now) for channel in channels]
-        return [outcome for outcome in await self._log.close(closings) if outcome is not None]
+        """Every channel, and of a route that has gone on each link up to the one that it stands at."""
+        now, channels = activity.info().started_time, list(delivery.notice.channels)
+        outcomes: list[ChannelOutcome] = []
+        while channels:
+            closings = [Closing(delivery, channel, status, reason, now) for channel in channels]
+            came = [outcome for outcome in await self._log.close(closings) if outcome is not None]
+            outcomes += came
+            following = (next_channel(delivery.notice, outcome) for outcome in came)
+            channels = [channel for channel in following if channel is not None]
+        return outcomes
 
 
 def _another_attempt(later: Sequence[Later]) -> ApplicationError:

@@ -1,6 +1,6 @@
 """Why a message went, waits or did not go: one sentence, from what the history keeps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,19 +9,30 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from activities.database import aware, reading
+from models.agenda import Status
 from models.channels import in_words
+from models.notices import CATALOGUE, Kind
 from models.tables.messages import MessageRow, MessageStatus
+from policies.routes import goes_on
 
 Message = Mapping[str, Any]
 
 
 async def found_messages(engine: AsyncEngine, named: str) -> list[dict[str, Any]]:
-    """The messages of that number in the history, or of that notice key: one for each channel."""
+    """The messages of that number in the history, or of that notice key: one for each channel.
+
+    In the field `instead` of one that could not go: the message that took its place, if one did.
+    """
     number = int(named) if named.isascii() and named.isdigit() and len(named) < 10 else None
+    messages = MessageRow.__table__  # type: ignore[attr-defined]
     which = col(MessageRow.id) == number if number is not None else col(MessageRow.notice_key) == named
-    query = select(MessageRow.__table__).where(which).order_by(col(MessageRow.id))  # type: ignore[attr-defined]
+    keys = select(col(MessageRow.notice_key)).where(which)
+    query = select(messages).where(messages.c.notice_key.in_(keys)).order_by(messages.c.id)
     async with reading(engine) as connection:
-        return [dict(row) for row in (await connection.execute(query)).mappings()]
+        rows = [dict(row) for row in (await connection.execute(query)).mappings()]
+    for row in rows:
+        row["instead"] = _instead(row, rows)
+    return [row for row in rows if number in (None, row["id"])]
 
 
 def explained(message: Message) -> str:
@@ -32,12 +43,23 @@ def explained(message: Message) -> str:
         words = f"{words}: {reason}"
     if message["rule"]:
         words = f"{words} (rule {message['rule']}, policy {message['policy_version']})"
-    words = f"{words}." + (" It may have arrived twice." if _twice(message, status) else "")
-    return f"{words} It was held back before: {'; '.join(holds)}." if (holds := _holds(message)) else words
+    sentence = f"{words}." + (" It may have arrived twice." if _twice(message, status) else "")
+    if holds := [one for one in message["held"].split("\n") if one]:
+        sentence = f"{sentence} It was held back before: {'; '.join(holds)}."
+    if (other := message.get("instead")) is None:
+        return sentence
+    said = explained(other)
+    return f"{sentence} The {in_words(other['channel'])} of the same notice: {said[0].lower()}{said[1:]}"
 
 
-def _holds(message: Message) -> list[str]:
-    return [one for one in message["held"].split("\n") if one]
+def _instead(message: Message, messages: Sequence[Message]) -> Message | None:
+    """The message of the same notice by the next channel of the route. It may be one that went anyway."""
+    word = message["status"]
+    known = word in set(Status) and message["kind"] in set(Kind)
+    if not known or not goes_on(Status(word), message["rule"]):
+        return None
+    _, *later = CATALOGUE[Kind(message["kind"])].chain(message["channel"], ())
+    return next((one for link in later for one in messages if one["channel"] == link), None)
 
 
 def _twice(message: Message, status: MessageStatus) -> bool:

@@ -376,7 +376,7 @@ async def _refuse(connection: AsyncConnection, one: Asked, claim: Claim, short: 
         "settled_at": one.now,
     }
     await connection.execute(THEIRS, {**holder(claim), **columns})
-    outcome = ChannelOutcome(one.channel, Status.REFUSED, one.now, short.reason)
+    outcome = ChannelOutcome(one.channel, Status.REFUSED, one.now, short.reason, rule=short.which.value)
     return replace(claim, outcome=outcome)
 
 

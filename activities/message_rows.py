@@ -15,6 +15,7 @@ from models.agenda import ChannelOutcome, Delivery, Status
 from models.consent import Suppression, told_reason
 from models.merchant import Merchant
 from models.tables.messages import MessageRow, MessageStatus
+from policies.routes import RECEIPT
 
 MESSAGES = MessageRow.__table__  # type: ignore[attr-defined]
 HELD = (MessageStatus.CLAIMED, MessageStatus.HANDING_OVER)
@@ -304,9 +305,13 @@ def closed_outcome(channel: str, columns: Mapping[str, Any]) -> ChannelOutcome |
     """The outcome in columns just written; None while the message only waits."""
     if columns["status"] in NOT_YET:
         return None
-    doubtful = columns["status"] is MessageStatus.UNCERTAIN
     return ChannelOutcome(
-        channel, Status(columns["status"]), columns["settled_at"], columns["reason"], doubtful=doubtful
+        channel,
+        Status(columns["status"]),
+        columns["settled_at"],
+        columns["reason"],
+        doubtful=columns["status"] is MessageStatus.UNCERTAIN,
+        rule=columns["rule"],
     )
 
 
@@ -319,6 +324,7 @@ def outcome_of(row: Row[Any]) -> ChannelOutcome:
         reason=row.reason,
         provider=row.provider,
         doubtful=row.doubtful,
+        rule=RECEIPT if row.status == MessageStatus.UNDELIVERED else row.rule,
     )
 
 

@@ -19,11 +19,9 @@ from activities.message_rows import Asked, Cap, Closing
 from activities.rendering import Rendered, Renderer, RenderError
 from activities.standing import Standings
 from activities.templates import Templates
-from models.agenda import ChannelOutcome, Status
 from models.channels import SMS
 from models.ids import message_reference
 from models.member_content import PhoneCodeContent
-from models.notices import CATALOGUE
 from models.own_template import NONE, Overrides
 from models.tables.messages import MessageStatus
 from policies.answers import Code
@@ -36,6 +34,7 @@ from policies.gate import (
     after_rendering,
     before_rendering,
 )
+from policies.routes import next_channel
 
 GROUP = 50
 """So many messages of a page are claimed and leave at one time: what a crash leaves in doubt."""
@@ -244,12 +243,11 @@ def _cap(proposal: Proposal) -> Cap | None:
 
 
 def _next_link(item: Item, answer: Answer) -> list[Item]:
-    """The next channel of the route, where this one was refused or failed."""
-    if not isinstance(answer, ChannelOutcome) or answer.status not in (Status.REFUSED, Status.FAILED):
+    """The same by the next channel of its route, where this one was refused or failed.
+
+    Also by one that the recipient has no address for: the history then says why nothing came by it either.
+    """
+    if isinstance(answer, Later):
         return []
-    for route in CATALOGUE[item.delivery.notice.kind].routes:
-        if item.channel in route:
-            rest = route[route.index(item.channel) + 1 :]
-            reachable = (c for c in rest if item.delivery.notice.recipient.address(c))
-            return [replace(item, channel=channel) for channel in reachable][:1]
-    return []
+    channel = next_channel(item.delivery.notice, answer)
+    return [] if channel is None else [replace(item, channel=channel)]

@@ -17,6 +17,7 @@ from models.notices import CATALOGUE
 from models.people import Person, Role
 from models.tables.messages import MessageStatus
 from models.wave import Wave
+from policies.routes import RECEIPT, goes_on
 
 MANY = 500
 """So many messages are looked at in one go."""
@@ -25,7 +26,6 @@ _STATUSES: Mapping[str, Status] = {
     MessageStatus.DELIVERED: Status.SENT,
     MessageStatus.UNDELIVERED: Status.FAILED,
 }
-_UNSUCCESSFUL = (Status.REFUSED, Status.FAILED)
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,39 @@ async def read_settled(
 ) -> dict[str, dict[str, Settled]]:
     """By member and channel what is settled for good.
 
-    A refusal or failure after which the route goes on by another channel is not: that one may be to do yet.
+    Of a channel whose place another takes that is all of the two or nothing: the other may be to do yet.
     """
-    last = {route[-1] for route in CATALOGUE[wave.kind].routes}
     keys = {key_of(wave, member_id): member_id for member_id in members}
     found = dict[str, dict[str, Settled]]()
+    ended = set[tuple[str, str]]()
     for key, channel, word, at, rule in await _STANDING.rows(connection, {"keys": keys}):
         status = _STATUSES.get(word)
-        if status is not None and (status not in _UNSUCCESSFUL or channel in last):
-            found.setdefault(keys[key], {})[channel] = Settled(status, aware(at), rule)
-    return found
+        if status is None:
+            continue
+        found.setdefault(keys[key], {})[channel] = Settled(status, aware(at), rule)
+        if not goes_on(status, RECEIPT if word == MessageStatus.UNDELIVERED else rule):
+            ended.add((keys[key], channel))
+    row = CATALOGUE[wave.kind]
+    chains = [row.chain(channel, wave.channels) for channel in wave.channels]
+    if all(len(chain) == 1 for chain in chains):
+        return found
+    return {member_id: _whole(by, chains, member_id, ended) for member_id, by in found.items()}
+
+
+def _whole(
+    by: Mapping[str, Settled],
+    chains: Sequence[Sequence[str]],
+    member_id: str,
+    ended: Collection[tuple[str, str]],
+) -> dict[str, Settled]:
+    """What is settled of one member, without the chains that are under way."""
+    links = {link for chain in chains for link in chain}
+    whole = {channel: one for channel, one in by.items() if channel not in links}
+    for chain in chains:
+        last = next((link for link in chain if (member_id, link) in ended or link not in by), chain[-1])
+        if last in by:
+            whole |= {link: by[link] for link in chain[: chain.index(last) + 1]}
+    return whole
 
 
 _STANDING = Lookup(

@@ -1,7 +1,7 @@
 """What came of the members of a page, counted: each once, by the best of its channels."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -26,9 +26,13 @@ class Settled(NamedTuple):
 
 @dataclass
 class Tally:
-    """Counts the members of one go at a page; those settled up to `since` were counted before."""
+    """Counts the members of one go at a page; those settled up to `since` were counted before.
+
+    `channels`: those of the wave. What went by another one took the place of one of these.
+    """
 
     since: datetime | None
+    channels: Collection[str]
     selected: int = 0
     waiting: int = 0
     again: datetime | None = None
@@ -36,6 +40,7 @@ class Tally:
     statuses: Counter[Status] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     messages: int = 0
+    instead: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
     def wait(self, later: Sequence[Later], now: datetime) -> None:
@@ -80,7 +85,9 @@ class Tally:
             self.skipped[rule or "refused"] += 1
         else:
             self.statuses[best] += 1
-        self.messages += found.count(Status.SENT)
+        sent = [channel for channel, one in outcomes.items() if one.status is Status.SENT]
+        self.messages += len(sent)
+        self.instead += sum(channel not in self.channels for channel in sent)
 
     def done(self, now: datetime, *, stopped: bool) -> PageDone:
         """What this go brought. `stopped`: it was told to leave off."""
@@ -92,6 +99,7 @@ class Tally:
             lapsed=self.statuses[Status.LAPSED],
             skipped=dict(self.skipped),
             messages=self.messages,
+            instead=self.instead,
         )
         stopped = stopped and self.failing
         return PageDone(

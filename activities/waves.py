@@ -21,7 +21,7 @@ from activities.message_log import MessageLog
 from activities.pipeline import Pipeline
 from activities.wave_rows import closings_of, key_of, read_on_the_way, read_settled
 from activities.wave_tally import Settled, Tally
-from models.agenda import Delivery, Notice, Status
+from models.agenda import Delivery, Notice
 from models.merchant import Merchant
 from models.notices import CATALOGUE
 from models.wave import Wave
@@ -151,7 +151,7 @@ class Waves:
             return list((await connection.execute(within)).scalars())
 
         members = await transact(self._engine, look, writes=False)
-        tally = Tally(page.counted_to)
+        tally = Tally(page.counted_to, wave.channels)
         for start in range(0, len(members), TOGETHER):
             hand.position = start, len(members)
             if attempt.stopped() or attempt.elapsed() > attempt.latest:
@@ -174,10 +174,6 @@ class Waves:
             if item.channel not in settled.get(item.delivery.content.member_id, {})
         ]
         later = _noted(settled, items, await self._pipeline.send(items, attempt))
-        refused = [member_id for member_id, by in settled.items() if _ruled_out(by)]
-        if refused:
-            async with reading(self._engine) as connection:
-                settled |= await read_settled(connection, wave, refused)
         now = attempt.now
         for member_id in sorted({*settled, *later}):
             if member_id in later:
@@ -193,12 +189,12 @@ class Waves:
         Where that is marked, no other wave tells of the same from here on.
         """
         selection = self._selection(wave)
-        channels = set(wave.channels).intersection(merchant.channels)
+        channels = set(_open_channels(wave, merchant)) or set(wave.channels[:1])
 
         async def look(connection: AsyncConnection) -> tuple[dict[str, dict[str, Settled]], list[Chosen]]:
             settled = await read_settled(connection, wave, members)
             # Who is settled by every channel there is needs no second look.
-            rest = [one for one in members if not channels or not channels <= settled.get(one, {}).keys()]
+            rest = [one for one in members if not channels <= settled.get(one, {}).keys()]
             if not rest:
                 return settled, []
             if isinstance(selection, Marking):
@@ -233,16 +229,21 @@ def _ids(found: Select[tuple[str]]) -> tuple[Select[Any], Any]:
 
 
 def _items(chosen: Sequence[Chosen], wave: Wave, merchant: Merchant) -> Iterator[Item]:
-    """Notices by every channel that the wave, the merchant and the member have.
+    """Notices by every channel that the wave, the merchant and the member have, or have another for.
 
     Where there is none it is proposed by the first channel all the same: the gate refuses it, and the
     history says why.
     """
-    prefix, role = key_of(wave, ""), CATALOGUE[wave.kind].role
-    on = merchant.channels
-    usable = [channel for channel in wave.channels if channel in on]
+    prefix, row = key_of(wave, ""), CATALOGUE[wave.kind]
+    on, role = merchant.channels, row.role
+    chains = {channel: row.chain(channel, wave.channels) for channel in _open_channels(wave, merchant)}
     for one in chosen:
-        channels = tuple([channel for channel in usable if one.person.address(channel)]) or wave.channels[:1]
+        reaching = [
+            channel
+            for channel, chain in chains.items()
+            if any(link in on and one.person.address(link) for link in chain)
+        ]
+        channels = tuple(reaching) or wave.channels[:1]
         not_after = min(wave.not_after, one.not_after or wave.not_after)
         key = prefix + one.content.member_id
         notice = Notice(key, wave.kind, role, one.person, channels, wave.due, not_after)
@@ -262,13 +263,17 @@ def _noted(
             if isinstance(answer, Later):
                 later.setdefault(member_id, []).append(answer)
             else:
-                settled.setdefault(member_id, {})[answer.channel] = Settled(answer.status, answer.at)
+                came = Settled(answer.status, answer.at, answer.rule)
+                settled.setdefault(member_id, {})[answer.channel] = came
     return later
 
 
-def _ruled_out(outcomes: Mapping[str, Settled]) -> bool:
-    """Whether the rule that held a message is still to be looked up."""
-    return any(one.status is Status.REFUSED and not one.rule for one in outcomes.values())
+def _open_channels(wave: Wave, merchant: Merchant) -> list[str]:
+    """The channels of a wave that the merchant has switched on, or has one for that takes their place."""
+    row, on = CATALOGUE[wave.kind], merchant.channels
+    return [
+        channel for channel in wave.channels if any(link in on for link in row.chain(channel, wave.channels))
+    ]
 
 
 @asynccontextmanager

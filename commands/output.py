@@ -14,7 +14,8 @@ from rich.text import Text
 
 from models.agenda import Agenda, Done, LeftOut, Notice, Status
 from models.member_state import Stage
-from models.showing import COMING, coming_row, shown_time, titled
+from models.notices import ways
+from models.showing import COMING, coming_row, instead, shown_time, titled
 
 WIDE = 160
 """Columns of what is no terminal: a file, a pipe."""
@@ -136,13 +137,14 @@ def outcome_words(done: Done) -> Text:
         words.append("; " if number else "")
         words.append(f"{outcome.channel} ")
         words.append(outcome.status, style=STYLES[outcome.status])
+        words.append(instead(done, outcome))
         words.append(f": {outcome.reason}" if outcome.reason else "")
         words.append(" (may have arrived twice)" if outcome.doubtful else "")
     return words
 
 
 def _owed_row(notice: Notice, zone: str) -> tuple[str, ...]:
-    channels = ", ".join(notice.channels)
+    channels = ways(notice.kind, notice.channels)
     last = shown_time(notice.not_after, zone)
     return shown_time(notice.due, zone), titled(notice), whom(notice), channels, last
 

@@ -24,16 +24,23 @@ def without(notice: Notice, reason: Reason, *, undated: bool = False) -> LeftOut
     )
 
 
-def addressed(entry: Entry, switched_on: Sequence[str], chosen: Sequence[str] | None = None) -> list[Entry]:
+def addressed(
+    entry: Entry,
+    switched_on: Sequence[str],
+    chosen: Sequence[str] | None = None,
+    *,
+    chains: bool = False,
+) -> list[Entry]:
     """The notice by the channels that are switched on and reach its recipient, and what is left out.
 
-    `chosen`: of these channels the merchant wants the kind, where it has a say.
+    `chosen`: of these channels the merchant wants the kind, where it has a say. `chains`: another channel
+    takes the place of one that cannot be used, as the catalogue has it. [LS-50]
     """
     if isinstance(entry, LeftOut):
         return [entry]
     taken: list[str] = []
     parts: list[Entry] = []
-    for route in _routes(entry, chosen):
+    for route in _routes(entry, chosen, chains=chains):
         reasons = {channel: _hindrance(entry.recipient, channel, switched_on) for channel in route}
         usable = next((channel for channel in route if reasons[channel] is None), None)
         if usable is not None:
@@ -45,12 +52,10 @@ def addressed(entry: Entry, switched_on: Sequence[str], chosen: Sequence[str] | 
     return [replace(entry, channels=tuple(taken)), *parts] if taken else parts
 
 
-def _routes(notice: Notice, chosen: Sequence[str] | None) -> list[tuple[str, ...]]:
-    routes = CATALOGUE[notice.kind].routes
-    if chosen is None:
-        return list(routes)
-    wanted = (tuple(channel for channel in route if channel in chosen) for route in routes)
-    return [route for route in wanted if route]
+def _routes(notice: Notice, chosen: Sequence[str] | None, *, chains: bool) -> list[tuple[str, ...]]:
+    row = CATALOGUE[notice.kind]
+    own = [channel for channel in row.channels if chosen is None or channel in chosen]
+    return [row.chain(channel, own) if chains else (channel,) for channel in own]
 
 
 def _hindrance(person: Person, channel: str, switched_on: Sequence[str]) -> Reason | None:

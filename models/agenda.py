@@ -115,7 +115,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class ChannelOutcome:
-    """What came of a notice on one channel. `doubtful`: it may have arrived twice."""
+    """What came of a notice on one channel. `doubtful`: it may have arrived twice.
+
+    `rule`: the check that refused it, where one did; `receipt` where it was sent and did not arrive.
+    """
 
     channel: str
     status: Status
@@ -123,6 +126,7 @@ class ChannelOutcome:
     reason: str = ""
     provider: str = ""
     doubtful: bool = False
+    rule: str = ""
 
 
 @dataclass(frozen=True)

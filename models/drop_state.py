@@ -48,9 +48,9 @@ class DropRules:
 
 
 def drop_rules(merchant: Merchant, branch_id: str = "") -> DropRules:
-    """The rules of one branch. Coupons are told of by SMS alone. [WACA-39]"""
-    allowed = CATALOGUE[Kind.COUPON_ISSUED].channels
-    channels = tuple(channel for channel in allowed if channel in merchant.channels)
+    """The rules of one branch. Coupons are told of by SMS, by email only in its place. [WACA-39, LS-50]"""
+    routes, on = CATALOGUE[Kind.COUPON_ISSUED].routes, merchant.channels
+    channels = tuple(route[0] for route in routes if any(link in on for link in route))
     return DropRules(merchant.zone_of(branch_id), channels, merchant.coupons)
 
 

@@ -120,7 +120,8 @@ def _notice(state: MemberState, kind: Kind, subject: str, due: datetime, not_aft
 
 
 def _addressed(state: MemberState, entry: Entry) -> list[Entry]:
-    return addressed(entry, state.ready.channels, _chosen(state, entry.kind))
+    profile = state.ready
+    return addressed(entry, profile.channels, _chosen(state, entry.kind), chains=profile.chains)
 
 
 def _chosen(state: MemberState, kind: Kind) -> tuple[str, ...]:

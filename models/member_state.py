@@ -8,7 +8,7 @@ from models.agenda import ChannelOutcome, Done, NotTaken, Status
 from models.member import Member
 from models.member_policy import MemberPolicy
 from models.merchant import Merchant
-from models.notices import Kind
+from models.notices import CATALOGUE, Kind
 from models.people import Person
 
 
@@ -34,6 +34,8 @@ class Profile:
     """What the lifecycle needs to know of a member and its merchant, and no more. Read anew at every turn.
 
     `zone`: the member's own, else that of its branch, else the merchant's.
+    `chains`: a channel that is chosen cannot be used, and another is to take its place. A profile that was
+    read before there was such a thing says no.
     """
 
     person: Person
@@ -42,6 +44,7 @@ class Profile:
     channels: tuple[str, ...]
     policy: MemberPolicy
     branch_id: str = ""
+    chains: bool = False
 
 
 def profile_of(member: Member, merchant: Merchant) -> Profile:
@@ -53,6 +56,18 @@ def profile_of(member: Member, merchant: Merchant) -> Profile:
         channels=merchant.channels,
         policy=merchant.members,
         branch_id=member.branch_id,
+        chains=_one_for_another(member.person, merchant),
+    )
+
+
+def _one_for_another(person: Person, merchant: Merchant) -> bool:
+    """Whether a chosen channel that cannot be used has another to take its place. [LS-50]"""
+    policy = merchant.members
+    return any(
+        len(CATALOGUE[kind].chain(channel, chosen)) > 1
+        and not (channel in merchant.channels and person.address(channel))
+        for kind, chosen in ((Kind.MEMBER_WELCOME, policy.welcome), (Kind.INVITATION, policy.invitation))
+        for channel in chosen
     )
 
 

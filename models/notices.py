@@ -1,5 +1,6 @@
 """The catalogue: one row for each kind of notice. Docs and tests are made from this table."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -99,7 +100,8 @@ class Editable(StrEnum):
 class Row:
     """One kind of notice.
 
-    `routes`: every route is taken; within one, the first channel that can is, the others are its fallback.
+    `routes`: every route is taken, or those that the merchant chooses; within one, the first channel that can
+    is, the others are its fallback. [LS-50]
     `line_case`: the scenario of LINE notification messages that it fits, if any. [CRES-11 to CRES-19]
     """
 
@@ -118,11 +120,22 @@ class Row:
         """The first choice of every route."""
         return tuple(route[0] for route in self.routes)
 
+    def chain(self, channel: str, own: Collection[str]) -> tuple[str, ...]:
+        """A channel, and what takes its place where it cannot be used, in order.
+
+        What the notice goes by anyway (`own`) takes no other's place: nobody is told the same twice.
+        """
+        route = next((route for route in self.routes if channel in route), (channel,))
+        later = route[route.index(channel) + 1 :]
+        return (channel, *(link for link in later if link not in own))
+
 
 EMAIL_AND_SMS = (("email",), ("sms",))
 EMAIL = (("email",),)
 SMS = (("sms",),)
-EVERY_CHANNEL = (("email",), ("sms",), ("push",))
+SMS_ELSE_EMAIL = (("sms", "email"),)
+"""The email is for where no SMS can go: a shop that is barred from it, a member without a phone. [LS-50]"""
+EVERY_CHANNEL = (("email",), ("sms", "email"), ("push",))
 """Of these the merchant chooses. [LOY-02, LOY-63, LOY-72, LOY-82]"""
 
 _ROWS = (
@@ -275,7 +288,7 @@ _ROWS = (
         Kind.COUPON_ISSUED,
         NoticeClass.LOYALTY,
         Role.MEMBER,
-        SMS,
+        SMS_ELSE_EMAIL,
         Due.COUPON_ISSUE,
         Window.DAY,
         Editable.SMS,
@@ -285,7 +298,7 @@ _ROWS = (
         Kind.COUPON_EXPIRING,
         NoticeClass.LOYALTY,
         Role.MEMBER,
-        SMS,
+        SMS_ELSE_EMAIL,
         Due.COUPON_END,
         Window.DAY,
         Editable.SMS,
@@ -334,4 +347,10 @@ _ROWS = (
 )
 
 CATALOGUE: dict[Kind, Row] = {row.kind: row for row in _ROWS}
-"""Every kind of notice that Carillon knows. The channels are those of WACA-39 where it names them."""
+"""Every kind of notice that Carillon knows. The first channels are those of WACA-39 where it names them."""
+
+
+def ways(kind: Kind, channels: Collection[str]) -> str:
+    """By what a notice goes, for a reader: `email, push`, or `sms else email`."""
+    row = CATALOGUE[kind]
+    return ", ".join(" else ".join(row.chain(channel, channels)) for channel in channels)

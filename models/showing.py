@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from models.agenda import Agenda, Done, Foreseen, LeftOut, Notice, Report, Status
+from models.agenda import Agenda, ChannelOutcome, Done, Foreseen, LeftOut, Notice, Report, Status
+from models.notices import ways
 from models.people import Role
 from models.timing import local
 
@@ -37,7 +38,7 @@ def agenda_markdown(agenda: Agenda) -> str:
 
 
 def _owed_row(notice: Notice, zone: str) -> tuple[str, ...]:
-    by = ", ".join(notice.channels)
+    by = ways(notice.kind, notice.channels)
     return shown_time(notice.due, zone), titled(notice), _whom(notice), by, shown_time(notice.not_after, zone)
 
 
@@ -170,10 +171,16 @@ _FAILURES = (Status.FAILED, Status.REFUSED, Status.UNCERTAIN)
 def _outcomes(done: Done) -> str:
     return "; ".join(
         f"{outcome.channel} {outcome.status}"
+        + instead(done, outcome)
         + (f": {outcome.reason}" if outcome.reason else "")
         + (" (may have arrived twice)" if outcome.doubtful else "")
         for outcome in done.outcomes
     )
+
+
+def instead(done: Done, outcome: ChannelOutcome) -> str:
+    """What is said of a channel that took the place of one of the notice's own."""
+    return "" if outcome.channel in done.notice.channels else " instead"
 
 
 def _named(kinds: Iterable[str]) -> str:

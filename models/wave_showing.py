@@ -71,10 +71,11 @@ def wordless_report(wave: Wave, stage: str) -> WaveReport:
 
 
 def counted(counts: Counts) -> str:
-    """`480 sent, 20 skipped (12 consent, 8 address)`; what is nobody's is left out."""
+    """`480 sent (9 by another channel), 20 skipped (12 consent, 8 address)`; what is nobody's is left out."""
     by_rule = sorted(counts.skipped.items(), key=lambda pair: (-pair[1], pair[0]))
     rules = ", ".join(f"{number} {rule}" for rule, number in by_rule)
-    parts = [f"{counts.sent} sent", f"{counts.skips} skipped ({rules})" if rules else ""]
+    instead = f" ({counts.instead} by another channel)" if counts.instead else ""
+    parts = [f"{counts.sent} sent{instead}", f"{counts.skips} skipped ({rules})" if rules else ""]
     named = ("failed", "missed", "uncertain", "lapsed")
     parts += [f"{number} {name}" for name in named if (number := getattr(counts, name))]
     return ", ".join(part for part in parts if part)
@@ -125,6 +126,7 @@ def progress_document(found: Progress) -> dict[str, Any]:
         "lapsed": counts.lapsed,
         "waiting": found.waiting,
         "messages": counts.messages,
+        "instead": counts.instead,
         "in_flight": found.in_flight,
         "next_moment": utc_text(found.next_moment),
         "reasons": dict(found.reasons),

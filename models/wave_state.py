@@ -26,6 +26,7 @@ class Counts:
     """What came of members; each counts once, by the best of its channels.
 
     `skipped`: by the rule that held them. `messages`: how many were sent, by whatever channel.
+    `instead`: so many of these by a channel that took another's place.
     """
 
     sent: int = 0
@@ -35,6 +36,7 @@ class Counts:
     lapsed: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
     messages: int = 0
+    instead: int = 0
 
     @property
     def members(self) -> int:

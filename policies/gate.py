@@ -59,14 +59,15 @@ Check = Callable[[Proposal], Answer]
 BEFORE_RENDERING: tuple[Check, ...] = (
     suspension,
     last_moment,
+    # What cannot go by this channel at all is told before what the recipient wants: another may replace it.
     channel_switch,
-    consent,
-    suppression,
-    address,
     class_and_channel,
     # The windows and recipients of each LINE case (CRES-11 to CRES-21) come here.
     trade_ban,
     promotional_sms,
+    address,
+    consent,
+    suppression,
     quiet_hours,
     frequency_cap,
     quota,

@@ -24,7 +24,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.delivery import Deliveries
     from models.agenda import Agenda, ChannelOutcome, CloseOut, Delivery, Done, Notice, Report, Status
-    from models.notices import CATALOGUE
+    from models.notices import CATALOGUE, ways
     from models.showing import agenda_markdown, report, wake_words
 
 S = TypeVar("S")
@@ -238,7 +238,7 @@ class Lifecycle(Loop[S]):
             retry_policy=PATIENT,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             priority=self.priority(notice),
-            summary=f"{notice.kind} to {notice.role} by {', '.join(notice.channels)}",
+            summary=f"{notice.kind} to {notice.role} by {ways(notice.kind, notice.channels)}",
         )
 
     async def outcomes(

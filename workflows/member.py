@@ -16,7 +16,10 @@ with workflow.unsafe.imports_passed_through():
     from models.member_content import MemberContent
     from models.member_facts import MEMBER_FACTS, MemberFact
     from models.member_record import begin, note_unreadable, record, settle
-    from models.member_state import MemberState, Stage, memory_of
+    from models.member_state import MemberState, Profile, Stage, memory_of
+
+ONE_FOR_ANOTHER = "one-for-another"
+"""A patch: lives that began before it leave out what cannot go by a channel that is chosen."""
 
 
 @workflow.defn(name="MemberWorkflow")
@@ -69,7 +72,7 @@ class MemberWorkflow(Lifecycle[MemberState]):
             retry_policy=PATIENT,
             summary="the member and its memory",
         )
-        self.state = begin(self.state, recalled.profile, recalled.memory, self.now())
+        self.state = begin(self.state, self.known(recalled.profile), recalled.memory, self.now())
         self.foreseen = recalled.foreseen
 
     async def look_again(self) -> None:
@@ -83,9 +86,15 @@ class MemberWorkflow(Lifecycle[MemberState]):
             retry_policy=PATIENT,
             summary="the member as it is now",
         )
-        profile = seen.profile or self.state.profile
+        profile = self.known(seen.profile) if seen.profile else self.state.profile
         self.state = replace(self.state, profile=profile, member_gone=seen.profile is None)
         self.foreseen = seen.foreseen
+
+    def known(self, profile: Profile) -> Profile:
+        """A profile as this life decides by it. Asked only where it matters: it is one record more."""
+        if profile.chains and not workflow.patched(ONE_FOR_ANOTHER):
+            return replace(profile, chains=False)
+        return profile
 
     async def keep(self) -> None:
         await workflow.execute_activity_method(

@@ -13,6 +13,7 @@ from workflows.wave_pages import PageWork, priority_of
 with workflow.unsafe.imports_passed_through():
     from activities.waves import PAGE, Waves
     from models.ids import wave_workflow_id
+    from models.notices import ways
     from models.showing import shown_time
     from models.wave import Wave
     from models.wave_showing import WAITING, wave_report
@@ -109,6 +110,6 @@ def labels_of(wave: Wave) -> dict[str, Any]:
         "id": wave_workflow_id(wave.merchant_id, wave.wave_id),
         "search_attributes": TypedSearchAttributes(pairs),
         "static_summary": f"{kind} of {wave.merchant_id}, due {wave.due:%Y-%m-%d %H:%M} UTC",
-        "static_details": f"To the audience {wave.audience.name}, by {', '.join(wave.channels)}",
+        "static_details": f"To the audience {wave.audience.name}, by {ways(wave.kind, wave.channels)}",
         "priority": priority_of(wave),
     }

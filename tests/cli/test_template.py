@@ -10,8 +10,9 @@ import pytest
 
 from activities.database import open_database
 from activities.merchants import Merchants
+from activities.template_check import routed
 from cli import run
-from models.notices import CATALOGUE, Kind
+from models.notices import Kind
 from tests.databases import migrated_sqlite
 from tests.requirements import requirement
 from tests.shops import NOW, PAYING
@@ -54,7 +55,7 @@ def test_every_notice_previews_in_every_language_by_every_channel(
     kind: Kind, locale: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A page that fetches nothing, in a file whose path is told; no database is needed."""
-    for channel in CATALOGUE[kind].channels:
+    for channel in routed(kind):
         where = ("--locale", locale, "--channel", channel, "--data-dir", str(tmp_path))
         found = told(capsys, "preview", kind, *where)
         page = Path(found["page"]).read_text("utf-8")

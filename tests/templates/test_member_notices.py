@@ -11,7 +11,7 @@ import pytest
 
 from activities.member_values import MEMBER_NAMES
 from activities.rendering import TEMPLATES, Rendered, Renderer, RenderError, check_sms_text, variables
-from activities.template_check import Checked, check_template
+from activities.template_check import Checked, check_template, routed
 from activities.template_names import names_of
 from activities.template_samples import Sample, sample
 from channels.base import PUSH_CONTENT, SMS_CONTENT, Abilities, Message, can_carry
@@ -70,7 +70,7 @@ def said(text: str, kind: Kind = Kind.BIRTHDAY, shop: Merchant = SHOP, **changes
 
 def cases() -> Iterator[Any]:
     for kind in MEMBER_NAMES:
-        for channel in CATALOGUE[kind].channels:
+        for channel in routed(kind):
             for locale in LOCALES:
                 for shop in (SHOP, BARE):
                     for long in (False, True):
@@ -148,7 +148,7 @@ def _in_its_language(kind: Kind, locale: str) -> dict[str, Any]:
 def test_what_a_member_is_owed_sounds_like_no_advertising(kind: Kind) -> None:
     """A code and a welcome pass where promotional words do not."""
     for locale in LOCALES:
-        for channel in CATALOGUE[kind].channels:
+        for channel in routed(kind):
             message = told(kind, channel, locale)
             for part in (message.subject, message.text, words(message.html)):
                 assert promotional_word(part, PROMOTIONAL_WORDS) is None
@@ -204,6 +204,29 @@ def test_a_coupon_is_named_with_its_code_and_its_days(locale: str, days: tuple[s
     assert all(value in text for value in ("-10% on portraits", "SPRING10", *days))
     bare = CouponView("Tea", "", date(2026, 3, 2), date(2026, 4, 30))
     assert "SPRING10" not in told(Kind.COUPON_ISSUED, locale=locale, coupon=bare).text
+
+
+@requirement("WACA-37", "WACA-38", "LS-50")
+@pytest.mark.parametrize("kind", [Kind.COUPON_ISSUED, Kind.COUPON_EXPIRING])
+@pytest.mark.parametrize(
+    ("locale", "first", "last", "word"),
+    [
+        ("en", "2 March 2026", "30 April 2026", "Your code"),
+        ("fr", "2 mars 2026", "30 avril 2026", "Votre code"),
+        ("zh-Hant", "2026年3月2日", "2026年4月30日", "序號"),
+    ],
+)
+def test_the_email_in_place_of_a_coupons_sms_says_no_less(
+    kind: Kind, locale: str, first: str, last: str, word: str
+) -> None:
+    """The coupon, its code if it has one, and its days in full; text and page say the same."""
+    message = told(kind, "email", locale)
+    bare = told(kind, "email", locale, coupon=CouponView("Tea", "", date(2026, 3, 2), date(2026, 4, 30)))
+    days = (first, last) if kind is Kind.COUPON_ISSUED else (last,)
+    assert "-10% on portraits" in message.subject
+    for part in (message.text, words(message.html)):
+        assert all(value in part for value in ("-10% on portraits", "SPRING10", *days))
+    assert all(word not in part for part in (bare.text, words(bare.html)))
 
 
 @requirement("WACA-38")
@@ -352,7 +375,7 @@ def test_an_sms_to_a_member_is_text_only(kind: Kind) -> None:
     assert can_carry(Abilities(content=SMS_CONTENT), sent) is None
 
 
-@pytest.mark.parametrize("kind", [kind for kind in MEMBER_NAMES if "email" in CATALOGUE[kind].channels])
+@pytest.mark.parametrize("kind", [kind for kind in MEMBER_NAMES if "email" in routed(kind)])
 @pytest.mark.parametrize("locale", LOCALES)
 def test_an_email_that_may_be_declined_says_why_it_came_and_how_to_stop_it(kind: Kind, locale: str) -> None:
     """Loyalty and promotional emails alone; a welcome is owed."""
@@ -370,7 +393,7 @@ def test_an_email_that_may_be_declined_says_why_it_came_and_how_to_stop_it(kind:
 @pytest.mark.parametrize("kind", OF_ORDERS)
 def test_what_is_owed_can_not_be_unsubscribed_from(kind: Kind) -> None:
     """Emails about orders and points have no such link and no such footer."""
-    for channel in CATALOGUE[kind].channels:
+    for channel in routed(kind):
         one = sample(kind)
         message = RENDERER.render(one.notice, one.content, one.merchant, channel)
         assert message.unsubscribe == ""

@@ -30,6 +30,7 @@ from models.drop_state import (
 )
 from models.member_policy import CouponPolicy
 from models.merchant import Merchant, SmsProvider, SmsSettings
+from models.notices import ways
 from models.wave_showing import SENT
 from models.wave_state import Counts, WaveReport
 from tests.requirements import requirement
@@ -204,13 +205,20 @@ def test_a_revoked_drop_owes_nothing_and_is_over() -> None:
     assert "the coupon is revoked" in drop_report(state, agenda).words
 
 
-@requirement("WACA-39")
-def test_without_sms_nobody_is_told_and_the_agenda_says_so() -> None:
-    """Coupons go by SMS alone, whatever else the merchant has."""
+@requirement("WACA-39", "LS-50")
+def test_a_coupon_is_told_of_by_sms_whether_the_shop_has_it_or_not() -> None:
+    """Whatever else the merchant has. Where it has no SMS the gate says so, and an email takes its place."""
     shop = Merchant("lumi", "Lumi", TAIPEI, "zh-Hant", "TW", "TWD")
-    assert drop_rules(shop).channels == ()
+    assert drop_rules(shop).channels == ("sms",)
     assert drop_rules(replace(shop, sms=SmsSettings(SmsProvider.TWSMS))).channels == ("sms",)
-    state = begun("2026-02-20 10:00", rules=drop_rules(shop))
+    agenda = drop_agenda(begun("2026-02-20 10:00", rules=drop_rules(shop)), clock("2026-02-20 10:00"))
+    assert {ways(notice.kind, notice.channels) for notice in agenda.owed} == {"sms else email"}
+
+
+def test_of_a_drop_that_began_without_any_channel_nobody_is_told_and_the_agenda_says_so() -> None:
+    """Its rules were read before an email could take the place of an SMS."""
+    rules = DropRules(TAIPEI, (), CouponPolicy())
+    state = begun("2026-02-20 10:00", rules=rules)
     state = with_holders(state, added("2026-03-05 10:00"), clock("2026-03-05 10:00"))
     agenda = drop_agenda(state, clock("2026-03-05 10:00"))
     assert agenda.owed == ()

@@ -220,6 +220,37 @@ def test_only_channels_that_are_chosen_switched_on_and_reachable_are_taken() -> 
     assert life.agenda.left_out == ()
 
 
+@requirement("LS-50")
+def test_an_invitation_by_sms_alone_goes_by_email_to_who_cannot_be_reached_by_it() -> None:
+    """Without a phone, or where the shop has no SMS. Not where email is chosen too, or there is none."""
+    sms_only = MemberPolicy(invitation=("sms",))
+
+    def owed(person: Person, channels: tuple[str, ...], policy: MemberPolicy = sms_only) -> MemberLife:
+        return MemberLife(replace(profile(person, channels=channels, policy=policy), chains=True))
+
+    def by(life: MemberLife) -> set[tuple[str, ...]]:
+        return {notice.channels for notice in life.agenda.owed}
+
+    assert by(owed(ANNA, ("email", "sms"))) == {("sms",)}
+    assert by(owed(replace(ANNA, phone=""), ("email", "sms"))) == {("email",)}
+    assert by(owed(ANNA, ("email",))) == {("email",)}
+    nobody = owed(replace(ANNA, email=""), ("email",))
+    assert by(nobody) == set()
+    left = {(one.channels, one.reason) for one in nobody.agenda.left_out if one.kind is FIRST}
+    assert left == {(("sms", "email"), Reason.CHANNEL_OFF)}
+    both = owed(replace(ANNA, phone=""), ("email", "sms"), MemberPolicy(invitation=("email", "sms")))
+    assert by(both) == {("email",)}
+    assert {one.channels for one in both.agenda.left_out if one.kind is FIRST} == {("sms",)}
+
+
+def test_a_profile_that_was_read_before_there_were_routes_decides_as_it_did() -> None:
+    """A life of that time replays: what it cannot send by SMS it leaves out."""
+    policy = MemberPolicy(invitation=("sms",))
+    life = MemberLife(profile(replace(ANNA, phone=""), policy=policy))
+    assert life.agenda.owed == ()
+    assert {left.reason for left in life.agenda.left_out if left.kind is FIRST} == {Reason.NO_ADDRESS}
+
+
 @requirement("CRES-22")
 def test_an_invitation_never_goes_as_a_line_notification_message() -> None:
     """It is promotional: it fits none of LINE's cases, whatever a merchant asks for. A registration does."""

@@ -227,6 +227,7 @@ def test_progress_is_told_in_words_and_to_programs() -> None:
         {"consent": 2, "address": 1},
     )
     assert counted(Counts()) == "0 sent"
+    assert counted(Counts(sent=12, instead=9)) == "12 sent (9 by another channel)"
 
 
 def test_a_wave_says_where_it_stands() -> None:
