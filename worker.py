@@ -41,6 +41,7 @@ from activities.pipeline import Pipeline
 from activities.rates import Rates, real_time
 from activities.receipts import Receipts
 from activities.rendering import Renderer
+from activities.replies import Replies
 from activities.staff import StaffWatch
 from activities.standing import Standings
 from activities.task_bonuses import TaskBonuses
@@ -105,7 +106,11 @@ async def running_worker(
             engine = open_database(settings.database_url)
             stack.push_async_callback(engine.dispose)
             channels = Channels.from_environment(
-                settings.environment, extra=extra_channels, write=write, on_receipt=taking(lambda: receipts)
+                settings.environment,
+                extra=extra_channels,
+                write=write,
+                on_receipt=taking(lambda: receipts),
+                on_reply=Replies(engine).told,
             )
             stack.push_async_callback(channels.close)
             receipts = Receipts(engine, channels)

@@ -144,8 +144,10 @@ class Consents:
         address: str,
         now: datetime,
         connection: AsyncConnection | None = None,
+        *,
+        reason: str = "",
     ) -> bool:
-        """Write to this address again; answers whether it was suppressed."""
+        """Write to this address again, or only if `reason` is why it is not; answers whether that was so."""
         statement = (
             update(SuppressionRow)
             .where(
@@ -153,6 +155,7 @@ class Consents:
                 col(SuppressionRow.channel) == channel,
                 col(SuppressionRow.address) == same_address(channel, address),
                 col(SuppressionRow.lifted_at).is_(None),
+                col(SuppressionRow.reason) == reason if reason else true(),
             )
             .values(lifted_at=now.astimezone(UTC))
         )

@@ -15,7 +15,7 @@ from activities.one_limit import Together, one_limit
 from activities.rates import Limit, Rates, Turn, limit_of, real_time
 from activities.receipts import FIRST_ASK
 from activities.rendering import Rendered
-from channels.base import Asking, Channel, DeliveryError, Message, Receipt, can_carry
+from channels.base import ANSWERED_STOP, Asking, Channel, DeliveryError, Message, Receipt, can_carry
 from channels.registry import Channels
 from models.agenda import ChannelOutcome, Status
 from models.channels import EMAIL, PUSH, SMS
@@ -392,7 +392,7 @@ def _failed(one: _Leaving, attempt: Attempt, error: DeliveryError, provider: str
         reason,
         provider,
         refund=claim.paid and not one.doubtful,
-        dead_address=reason if error.dead_address else "",
+        dead_address=ANSWERED_STOP if error.stopped else reason if error.dead_address else "",
     )
 
 

@@ -66,11 +66,16 @@ class DeliveryState(StrEnum):
     """The provider has no word on it, or one that it does not explain."""
 
 
+ANSWERED_STOP = "answered STOP"
+"""Why an address is suppressed whose reader has answered STOP. START lifts what has this reason alone."""
+
+
 @dataclass(frozen=True)
 class Word:
     """What a provider says of one message.
 
-    `dead_address`: why no message can ever go to its address, where that is what the provider says.
+    `dead_address`: why no message can ever go to its address, where that is what the provider says; or
+    ANSWERED_STOP.
     """
 
     provider_id: str
@@ -83,6 +88,26 @@ OnReceipt = Callable[[str, DeliveryState], Awaitable[None]]
 
 It may be called twice for one message, and with an older word after a newer one. When it raises, the
 provider is told that its word was not taken, and says it again.
+"""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An SMS that somebody has written back: the number it came from, `+886912345678`, and what it says.
+
+    `meant`: whether it is for this merchant, who sends by the connection and from the number that it came to.
+    """
+
+    provider: str
+    address: str
+    text: str
+    meant: Callable[[str], bool]
+
+
+OnReply = Callable[[Reply], Awaitable[None]]
+"""Called with each SMS that comes in, by providers that tell it on their own; it may come twice.
+
+When it raises, the provider is told that the SMS was not taken, and says it again.
 """
 
 
@@ -178,6 +203,8 @@ class DeliveryError(Exception):
     after `retry_after` where the provider asked for it.
     `dead_address`: no message can ever go to this address (an unknown mailbox, a number that does not exist,
     the token of an app that is gone), so that it may be suppressed. It is permanent as well.
+    `stopped`: the reader has answered STOP to this sender, so that the address is suppressed until START. It
+    is permanent as well.
     `code` is the provider's own, for the history.
     `doubtful`: the provider may have taken the message before the error (a time-out after the request was
     sent).
@@ -189,14 +216,16 @@ class DeliveryError(Exception):
         *,
         permanent: bool = False,
         dead_address: bool = False,
+        stopped: bool = False,
         doubtful: bool = False,
         code: str = "",
         retry_after: timedelta | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.permanent = permanent or dead_address
+        self.permanent = permanent or dead_address or stopped
         self.dead_address = dead_address
+        self.stopped = stopped
         self.doubtful = doubtful
         self.code = code
         self.retry_after = retry_after

@@ -7,7 +7,7 @@ from typing import Self
 
 import httpx
 
-from channels.base import Channel, Credentials, DeliveryError, OnReceipt
+from channels.base import Channel, Credentials, DeliveryError, OnReceipt, OnReply
 from channels.console import ConsoleChannel
 from channels.fcm import FcmChannel
 from channels.smartdove import SmartdoveChannel
@@ -44,12 +44,14 @@ class Channels:
         extra: Mapping[str, Channel] | None = None,
         write: Callable[[str], None] = print,
         on_receipt: OnReceipt | None = None,
+        on_reply: OnReply | None = None,
     ) -> Self:
         """The providers that ship with Carillon, with the credentials in `environ`. None connects yet.
 
         `extra` (tests, benchmarks, a company's own) is found under its key for every channel, and wins; who
         gives it closes it. `write` is where the console provider writes. `on_receipt` is told what becomes of
-        messages by providers that tell it over their own connection (smpp). `CARILLON_HTTP_PROXY` is the
+        messages by providers that tell it over their own connection (smpp), and `on_reply` of each SMS that
+        comes in there. `CARILLON_HTTP_PROXY` is the
         proxy for providers over HTTP; proxies named elsewhere in the process's environment are not used.
         """
         credentials = Credentials(environ)
@@ -69,7 +71,7 @@ class Channels:
             "sms": {
                 "twsms": TwSmsChannel(credentials, http),
                 "smartdove": SmartdoveChannel(credentials, http),
-                "smpp": SmppChannel(credentials, on_receipt),
+                "smpp": SmppChannel(credentials, on_receipt, on_reply),
                 "twilio": TwilioChannel(credentials, http),
                 "console": console,
             },

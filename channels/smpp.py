@@ -20,6 +20,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 from channels.base import (
     SMS_CONTENT,
@@ -29,7 +30,9 @@ from channels.base import (
     DeliveryState,
     Message,
     OnReceipt,
+    OnReply,
     Receipt,
+    Reply,
     Word,
     misconfigured,
 )
@@ -45,7 +48,7 @@ from channels.smpp_pdu import (
     receipt,
 )
 from channels.smpp_session import SmppLink, Smsc, Told
-from channels.sms_http import e164
+from channels.sms_http import E164, e164
 from channels.sms_text import is_gsm7, pieces, septets
 
 GSM7, UCS2 = 0x00, 0x08
@@ -65,14 +68,21 @@ PATIENCE = timedelta(seconds=1)
 class SmppChannel:
     """One SMSC a merchant, or one for all.
 
-    `on_receipt` is told what becomes of messages; without it no receipts are asked for.
+    `on_receipt` is told what becomes of messages; without it no receipts are asked for. `on_reply` is told of
+    each SMS that comes in on the same bind.
     """
 
     provider = "smpp"
 
-    def __init__(self, credentials: Credentials, on_receipt: OnReceipt | None = None) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        on_receipt: OnReceipt | None = None,
+        on_reply: OnReply | None = None,
+    ) -> None:
         self._credentials = credentials
         self._on_receipt = on_receipt
+        self._on_reply = on_reply
         self._links: dict[tuple[Smsc, str], SmppLink] = {}
         self.abilities = Abilities(
             content=SMS_CONTENT, receipts=on_receipt is not None, account=("SMPP_HOST", "SMPP_SYSTEM_ID")
@@ -154,11 +164,28 @@ class SmppChannel:
         on_receipt = self._on_receipt
 
         async def told(delivery: Delivery) -> None:
-            found = receipt(delivery) if delivery.receipt else None
-            if found is not None:
+            if not delivery.receipt:
+                await self._replied(delivery, smsc)
+            elif (found := receipt(delivery)) is not None:
                 await on_receipt(_id(found[0], TOLD_IN[ids], smsc), found[1])
 
         return told
+
+    async def _replied(self, delivery: Delivery, smsc: Smsc) -> None:
+        """An SMS from a phone; from an SMSC that names it at home (`0912...`) nobody can tell whose it is."""
+        address = "+" + delivery.source.removeprefix("+")
+        if self._on_reply is None or not E164.fullmatch(address):
+            return
+        meant = partial(self._sends_from, smsc, delivery.destination)
+        await self._on_reply(Reply(self.provider, address, delivery.said, meant))
+
+    def _sends_from(self, smsc: Smsc, number: str, merchant: str) -> bool:
+        """Whether a merchant sends by this SMSC, and from that number, as far as its sender is set."""
+        try:
+            sender = self._source(merchant).number
+            return self._smsc(merchant) == smsc and (not sender or _same_number(sender, number))
+        except DeliveryError:
+            return False
 
     def _smsc(self, merchant: str) -> Smsc:
         settings = self._credentials
@@ -215,6 +242,12 @@ def _numbering(sender: str) -> tuple[int, int]:
     if sender.startswith("+") or len(sender) > 8:
         return INTERNATIONAL, 1
     return NETWORK_SPECIFIC, 0
+
+
+def _same_number(one: str, other: str) -> bool:
+    """Whether two spellings are one number: with the country's code, and as it is dialled at home."""
+    short, long = sorted((number.removeprefix("+").lstrip("0") for number in (one, other)), key=len)
+    return bool(short) and long.endswith(short)
 
 
 def _id(said: str, base: int | None, smsc: Smsc) -> str:

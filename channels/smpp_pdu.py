@@ -12,6 +12,7 @@ from enum import IntEnum
 from struct import Struct
 
 from channels.base import DeliveryState
+from channels.sms_text import from_septets
 
 HEADER = Struct("!IIII")
 TLV = Struct("!HH")
@@ -21,6 +22,10 @@ LONGEST_PDU = 128 * 1024
 UDH_INDICATOR = 0x40
 RECEIPT = 0x04 | 0x20
 """In esm_class: the SMSC's receipt, or its word while it is still trying."""
+
+UCS2 = 0x08
+LATIN = frozenset({0x01, 0x03})
+"""In data_coding: ASCII and Latin-1. What is neither of these is taken to be GSM-7, as what is sent is."""
 
 RECEIPTED_MESSAGE_ID = 0x001E
 MESSAGE_PAYLOAD = 0x0424
@@ -119,15 +124,28 @@ class Submission:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One `deliver_sm`: a receipt, or an SMS from a phone."""
+    """One `deliver_sm`: a receipt, or an SMS from a phone. `text` is that of a receipt, which is ASCII."""
 
     esm_class: int
     text: str
     tlvs: Mapping[int, bytes]
+    source: str = ""
+    destination: str = ""
+    data_coding: int = 0
 
     @property
     def receipt(self) -> bool:
         return bool(self.esm_class & RECEIPT)
+
+    @property
+    def said(self) -> str:
+        """The text of an SMS from a phone, by its coding and without the header of a piece."""
+        content = self.text.encode("latin-1")
+        if self.esm_class & UDH_INDICATOR and content:
+            content = content[content[0] + 1 :]
+        if self.data_coding == UCS2:
+            return content.decode("utf-16-be", "replace")
+        return content.decode("latin-1") if self.data_coding in LATIN else from_septets(content)
 
 
 def bind(system_id: str, password: str, system_type: str) -> bytes:
@@ -144,18 +162,19 @@ def delivery(body: bytes) -> Delivery:
     """Read the body of a `deliver_sm`. ValueError for one that ends too soon."""
     try:
         _, at = _until_null(body, 0)
-        _, at = _until_null(body, at + 2)
-        _, at = _until_null(body, at + 2)
+        source, at = _until_null(body, at + 2)
+        destination, at = _until_null(body, at + 2)
         esm_class = body[at]
         _, at = _until_null(body, at + 3)
         _, at = _until_null(body, at)
-        length = body[at + 4]
+        data_coding, length = body[at + 2], body[at + 4]
     except IndexError as error:
         raise ValueError("a deliver_sm that ends too soon") from error
     at += 5
     tlvs = dict(_tlvs(body[at + length :]))
     text = body[at : at + length] or tlvs.get(MESSAGE_PAYLOAD, b"")
-    return Delivery(esm_class, text.decode("latin-1"), tlvs)
+    ends = source.decode("latin-1"), destination.decode("latin-1")
+    return Delivery(esm_class, text.decode("latin-1"), tlvs, *ends, data_coding)
 
 
 STATES = {

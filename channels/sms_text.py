@@ -77,6 +77,14 @@ def septets(text: str) -> bytes:
     )
 
 
+def from_septets(content: bytes) -> str:
+    """The text of GSM-7, one septet a byte. What the alphabet does not have is left out."""
+    said = "".join(ALPHABET[octet] for octet in content if octet < len(ALPHABET))
+    for character, septet in EXTENSION.items():
+        said = said.replace(ESCAPE + ALPHABET[septet], character)
+    return said.replace(ESCAPE, "")
+
+
 def plain(text: str) -> str:
     """The same text with plain spaces, quotes, dashes and dots, where that makes it GSM-7 and no dearer.
 

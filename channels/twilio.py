@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from channels.base import (
+    ANSWERED_STOP,
     SMS_CONTENT,
     Abilities,
     Credentials,
@@ -54,6 +55,7 @@ class Refusal(NamedTuple):
     meaning: str
     permanent: bool = False
     dead_address: bool = False
+    stopped: bool = False
     busy: bool = False
 
 
@@ -69,7 +71,7 @@ REFUSALS = {
     21603: Refusal("no sender is set"),
     21606: Refusal("the sender is not one of the account's that can send SMS"),
     21608: Refusal("a trial account sends to verified numbers only"),
-    21610: Refusal("the recipient has unsubscribed from this sender", permanent=True),
+    21610: Refusal("the recipient has answered STOP to this sender", stopped=True),
     21611: Refusal("the sender's queue is full", busy=True),
     21612: Refusal("no way leads from this sender to this number"),
     21614: Refusal("the number is no mobile number", permanent=True, dead_address=True),
@@ -83,6 +85,9 @@ DEAD_LATER = frozenset({"21211", "21614", "21635", "30005"})
 
 30003 (switched off, out of reach) and 30006 (a landline, or a carrier out of reach) may be another thing.
 """
+
+STOPPED_LATER = "21610"
+"""The error code of a failed message to somebody who has answered STOP, where Twilio tells it later."""
 
 STATES = {
     "accepted": DeliveryState.PENDING,
@@ -176,6 +181,11 @@ def word(form: Mapping[str, str]) -> Word:
     return _word(sid, form.get("MessageStatus", ""), form.get("ErrorCode", ""))
 
 
+def replied(form: Mapping[str, str]) -> tuple[str, str]:
+    """The number that an SMS came from, and what it says; where an account reads STOP itself, its reading."""
+    return form.get("From", ""), form.get("OptOutType", "") or form.get("Body", "")
+
+
 def valid_signature(token: str, url: str, form: Mapping[str, str | Iterable[str]], signature: str) -> bool:
     """Whether a callback was signed (`X-Twilio-Signature`) with the account's token. Pure.
 
@@ -211,8 +221,11 @@ def _signed(token: str, text: str) -> str:
 
 def _word(sid: str, status: str, error: str) -> Word:
     state = _state(status)
-    dead = state is DeliveryState.UNDELIVERED and error in DEAD_LATER
-    return Word(sid, state, f"Twilio {error}: there is no such number" if dead else "")
+    if state is not DeliveryState.UNDELIVERED:
+        return Word(sid, state)
+    if error == STOPPED_LATER:
+        return Word(sid, state, ANSWERED_STOP)
+    return Word(sid, state, f"Twilio {error}: there is no such number" if error in DEAD_LATER else "")
 
 
 def _state(status: str) -> DeliveryState:
@@ -232,6 +245,7 @@ def _refused(response: httpx.Response, secrets: Iterable[str]) -> DeliveryError:
         f"Twilio {code}: {refusal.meaning}",
         permanent=refusal.permanent,
         dead_address=refusal.dead_address,
+        stopped=refusal.stopped,
         code=str(code),
         retry_after=asked_to_wait(response) or (PATIENCE if busy else None),
     )

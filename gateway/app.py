@@ -11,19 +11,23 @@ from activities.consents import Consents
 from activities.declining import DecliningLinks
 from activities.merchants import Merchants
 from activities.receipts import Receipts
+from activities.replies import Replies
 from channels.registry import Channels
 from gateway.declining import DecliningCalls
 from gateway.receipts import ReceiptCalls
+from gateway.replies import ReplyCalls
 
 
 def application(engine: AsyncEngine, channels: Channels) -> Starlette:
     """All that is answered over HTTP."""
     calls = ReceiptCalls(Receipts(engine, channels), channels.credentials)
+    replies = ReplyCalls(Replies(engine), Merchants(engine), channels.credentials)
     links = DecliningLinks(channels.credentials)
     declining = DecliningCalls(Consents(engine), Merchants(engine), links)
     routes = [
         Route("/health", _well),
         Route("/receipts/{provider}/{merchant}", calls.told, methods=["GET", "POST"]),
+        Route("/answers/twilio/{merchant}", replies.told, methods=["POST"]),
         Route("/unsubscribe/{merchant}/{token}", declining.shown, methods=["GET"]),
         Route("/unsubscribe/{merchant}/{token}", declining.told, methods=["POST"]),
     ]

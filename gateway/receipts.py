@@ -16,7 +16,7 @@ from activities.rates import real_time
 from activities.receipts import Receipts
 from channels.base import Credentials
 from channels.callbacks import TELLING, callback
-from channels.twilio import valid_signature
+from gateway.callers import signed_by_twilio
 from gateway.forms import form_of
 
 _log = logging.getLogger(__name__)
@@ -51,17 +51,7 @@ class ReceiptCalls:
 
     def _proven(self, request: Request, provider: str, merchant: str, form: Mapping[str, str]) -> bool:
         if provider == "twilio":
-            token = self._credentials.get("TWILIO_AUTH_TOKEN", merchant)
-            signature = request.headers.get("X-Twilio-Signature", "")
-            return valid_signature(token, self._called(request, merchant), form, signature)
+            return signed_by_twilio(request, self._credentials, merchant, form)
         key = self._credentials.get("TWSMS_DRURL_KEY", merchant)
         given = request.query_params.get("key", "")
         return bool(key) and hmac.compare_digest(key.encode(), given.encode())
-
-    def _called(self, request: Request, merchant: str) -> str:
-        """The address that was called, as the caller knows it: behind a proxy it is not the one seen here."""
-        url = request.url
-        public = self._credentials.get("PUBLIC_URL", merchant).rstrip("/")
-        if not public:
-            return str(url)
-        return f"{public}{url.path}" + (f"?{url.query}" if url.query else "")

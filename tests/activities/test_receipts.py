@@ -362,6 +362,11 @@ async def test_an_smsc_tells_and_is_listened_to_while_a_word_is_outstanding(engi
             {"MessageSid": "SM1", "MessageStatus": "undelivered", "ErrorCode": "30003"},
             Word("SM1", UNDELIVERED),
         ),
+        (
+            "twilio",
+            {"MessageSid": "SM1", "MessageStatus": "failed", "ErrorCode": "21610"},
+            Word("SM1", UNDELIVERED, "answered STOP"),
+        ),
         ("twsms", {"msgid": "265", "statustext": "DELIVRD"}, Word("265", DELIVERED)),
         (
             "twsms",

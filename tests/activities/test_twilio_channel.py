@@ -79,6 +79,7 @@ async def test_a_code_of_twilio_is_final_only_where_it_is_about_the_message(
         await channel.send(SMS)
     assert (error.permanent, error.dead_address, error.code) == (permanent, dead, code)
     assert (error.doubtful, error.retry_after) == (False, wait)
+    assert error.stopped is (code == "21610")
 
 
 @pytest.mark.parametrize(

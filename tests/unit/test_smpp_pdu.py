@@ -68,11 +68,37 @@ def test_a_delivery_is_taken_apart_with_parameters_that_nobody_knows() -> None:
     assert delivery(head + b"\0" + vendor + payload).text == "id:A2"
 
 
+@pytest.mark.parametrize(
+    ("esm_class", "coding", "content", "said"),
+    [
+        (0, 0, b"STOP", "STOP"),
+        (0, 0, bytes((0x41, 0x1F, 0x1B, 0x65, 0x1B, 0x7E, 0xFF)), "AÉ€ü"),
+        (0, 3, "Arrêt".encode("latin-1"), "Arrêt"),
+        (0, 8, "退訂".encode("utf-16-be"), "退訂"),
+        (0x40, 8, bytes((5, 0, 3, 7, 2, 1)) + "退訂".encode("utf-16-be"), "退訂"),
+        (0x40, 0, b"\xff", ""),
+        (0, 8, b"\x00", "\ufffd"),
+        (0, 0, b"", ""),
+    ],
+)
+def test_an_sms_from_a_phone_is_read_by_its_coding(
+    esm_class: int, coding: int, content: bytes, said: str
+) -> None:
+    """In the default alphabet, Latin-1 or UCS-2, and without the header of a piece."""
+    head = b"\0" + b"\1\1886912345678\0" + b"\1\1886900000001\0"
+    body = head + bytes((esm_class, 0, 0)) + b"\0\0" + bytes((0, 0, coding, 0, len(content))) + content
+    told = delivery(body)
+    assert (told.source, told.destination, told.receipt) == ("886912345678", "886900000001", False)
+    assert told.said == said
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_reader_fail_otherwise_than_by_saying_so(body: bytes) -> None:
     """A body is read or refused; nothing else happens to a bind."""
     try:
-        receipt(delivery(body))
+        told = delivery(body)
+        assert isinstance(told.said, str)
+        receipt(told)
     except ValueError as error:
         assert "too soon" in str(error)  # noqa: PT017
     assert "\0" not in message_id(body)
