@@ -121,7 +121,7 @@ class HandingOver:
             if attempt.stopped():  # the history says what became of all that was begun
                 await self._log.put_off([_put_off(job, late, attempt.now) for job in jobs])
             return []
-        leaving = []
+        leaving, hindered = [], []
         claims = await self._next(gone, [job.asked for job in jobs], attempt)
         for job, claim in zip(jobs, claims, strict=True):
             job.overtaken = claim.overtaken
@@ -131,6 +131,9 @@ class HandingOver:
                 leaving.append(_Leaving(job, claim, held=not job.asked.in_hand, doubtful=claim.doubtful))
             else:
                 job.answer = claim.outcome or Later(job.item.channel, claim.hindrance, claim.wait)
+                if claim.hindrance:
+                    hindered.append(_put_off(job, claim.hindrance, attempt.now, MessageStatus.WAITING))
+        await self._log.put_off(hindered)
         self._choose(leaving, attempt)
         return leaving
 
@@ -269,8 +272,8 @@ def _over(attempt: Attempt) -> str:
     return LEFT_OFF if attempt.stopped() else ""
 
 
-def _put_off(job: Job, why: str, now: datetime) -> Closing:
-    return Closing(job.item.delivery, job.item.channel, MessageStatus.DEFERRED, why, now)
+def _put_off(job: Job, why: str, now: datetime, status: MessageStatus = MessageStatus.DEFERRED) -> Closing:
+    return Closing(job.item.delivery, job.item.channel, status, why, now)
 
 
 def _past(item: Item, now: datetime) -> str:

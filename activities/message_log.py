@@ -1,5 +1,6 @@
 """The claim: who may send a message, and what came of it. One row per notice and channel, ever."""
 
+import logging
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -58,6 +59,7 @@ from models.tables.messages import MessageStatus
 
 __all__ = ["Asked", "Claim", "Closing", "Left", "MessageLog"]
 
+_log = logging.getLogger(__name__)
 
 _LEAVING = (
     update(MESSAGES)
@@ -104,6 +106,7 @@ class MessageLog:
         self._left = _leaving(engine.dialect)
         self._turns: Batch[_Turn, _Came] = Batch(engine, self._answer)
         self._closings: Batch[Closing, ChannelOutcome | None] = Batch(engine, self._close)
+        self._notes: Batch[Closing, None] = Batch(engine, self._note)
 
     async def claim(self, asked: Sequence[Asked], left: Sequence[Left] = ()) -> list[Claim]:
         """Take messages for sending, and pay for them in the same transaction.
@@ -152,9 +155,13 @@ class MessageLog:
                     raise answer
 
     async def put_off(self, closings: Sequence[Closing]) -> None:
-        """Note why messages wait that nobody has taken yet; what is there already is left as it is."""
-        rows = {one.place: new_row(one.delivery, one.channel, one.columns) for one in closings}
-        await transact(self._engine, lambda connection: self._insert_new(connection, rows))
+        """Note why messages wait that nobody has taken yet; what is there already is left as it is.
+
+        It is a note and no more: one that cannot be written hinders nobody.
+        """
+        for came in await self._notes.ask_each(closings):
+            if isinstance(came, Exception):
+                _not_written(came)
 
     async def _alone(self, asked: Asked) -> Claim:
         (came,) = await self._turns.ask_each([_Turn([asked])])
@@ -163,9 +170,20 @@ class MessageLog:
     async def close(self, closings: Sequence[Closing]) -> list[ChannelOutcome | None]:
         """Settle messages that are not sent, unless they are settled already; answers what is true of each.
 
-        None for one that only waits. One that may have been sent before: that is said, not guessed.
+        None for one that is only put off; where that cannot be written, it waits all the same. One that may
+        have been sent before: that is said, not guessed.
         """
-        return await self._closings.ask_all(closings)
+        outcomes = []
+        came = await self._closings.ask_each(closings)
+        for one, outcome in zip(closings, came, strict=True):
+            if not isinstance(outcome, Exception):
+                outcomes.append(outcome)
+            elif one.deferred and not isinstance(outcome, OUT_OF_REACH):
+                _not_written(outcome)
+                outcomes.append(None)
+            else:
+                raise outcome
+        return outcomes
 
     async def messages(
         self, *, lifecycle: str = "", merchant_id: str = "", limit: int = 200
@@ -257,6 +275,11 @@ class MessageLog:
             await self._consents.suppress(dead, connection)
         return overtaken, [one for one in back if one.refund or one.free]
 
+    async def _note(self, connection: AsyncConnection, closings: Sequence[Closing]) -> list[None]:
+        rows = {one.place: new_row(one.delivery, one.channel, one.columns) for one in closings}
+        await self._insert_new(connection, rows)
+        return [None] * len(closings)
+
     async def _close(
         self, connection: AsyncConnection, closings: Sequence[Closing]
     ) -> list[ChannelOutcome | None]:
@@ -288,6 +311,11 @@ class MessageLog:
         if new:
             await self._new.for_each(connection, [rows[place] for place in new])
         return set(new)
+
+
+def _not_written(error: Exception) -> None:
+    # Only the name: the sentence of a database error quotes what was to be written.
+    _log.warning("why a message waits is not written down: %s", type(error).__name__)
 
 
 def _inserting(dialect: Dialect) -> Bulk:

@@ -130,8 +130,9 @@ class Left:
 
 @dataclass(frozen=True)
 class Closing:
-    """What becomes of a message that is not claimed: it will not be sent, or (DEFERRED, WAITING) not yet.
+    """What becomes of a message that is not claimed: it will not be sent, or not yet.
 
+    Not yet is DEFERRED where a moment is known for it, and WAITING where something must be mended first.
     `rule` and `policy_version` tell which check decided, under which rules. `short`: the merchant whose
     points did not suffice for it, where that is why. [WACA-29b]
     """
@@ -157,7 +158,7 @@ class Closing:
     def columns(self) -> dict[str, Any]:
         return {
             "status": self.status,
-            "reason": self.reason,
+            "reason": self.reason.replace("\0", ""),
             "rule": self.rule,
             "policy_version": self.policy_version,
             "settled_at": None if self.deferred else self.now,
@@ -296,7 +297,7 @@ def closed_columns(closing: Closing, row: Row[Any]) -> dict[str, Any]:
     if doubtful:
         reason = f"{closing.reason}; an attempt may have sent it before"
         return {**columns, "status": MessageStatus.UNCERTAIN, "reason": reason, "doubtful": True}
-    if row.reason and row.status == MessageStatus.WAITING:
+    if row.reason and row.status in NOT_YET:
         return {**columns, "reason": f"{closing.reason}; the last attempt said: {row.reason}"}
     return columns
 

@@ -119,8 +119,8 @@ class Pipeline:
         return [way.answer or Later(way.item.channel, "not reached") for way in ways]
 
     async def _pass_the_gate(self, ways: Sequence[_Way], attempt: Attempt) -> None:
-        """Decide, render, decide again; what does not pass is written down with the rule that held it."""
-        held: list[tuple[_Way, Refused | Deferred]] = []
+        """Decide, render, decide again; what does not pass is written down with what held it."""
+        held: list[tuple[_Way, Refused | Deferred | None]] = []
         own = await self._own_texts({way.item.merchant.id for way in ways})
         for number, way in enumerate(ways):
             decision = before_rendering(way.proposal)
@@ -130,20 +130,17 @@ class Pipeline:
                     decision = after_rendering(way.proposal)
             if not isinstance(decision, Passed):
                 held.append((way, decision))
+            elif way.rendered is None:
+                held.append((way, None))
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
-        unworded = [(way, way.answer.reason) for way in ways if isinstance(way.answer, Later)]
-        closings = [_closing(way, decision, attempt.now) for way, decision in held]
-        closings += [_unworded(way, reason, attempt.now) for way, reason in unworded]
-        outcomes = await self._log.close(closings)
-        for (way, _), outcome in zip(unworded, outcomes[len(held) :], strict=True):
-            way.answer = outcome or way.answer
-        for (way, decision), outcome in zip(held, outcomes, strict=False):
-            if isinstance(decision, Deferred) and outcome is None:
-                wait = max(decision.until - attempt.now, timedelta(0))
-                way.answer = Later(way.item.channel, decision.reason, wait)
-            else:
+        outcomes = await self._log.close([_closing(way, decision, attempt.now) for way, decision in held])
+        for (way, held_by), outcome in zip(held, outcomes, strict=True):
+            if outcome is not None:
                 way.answer = outcome
+            elif isinstance(held_by, Deferred):
+                wait = max(held_by.until - attempt.now, timedelta(0))
+                way.answer = Later(way.item.channel, held_by.reason, wait)
 
     async def _own_texts(self, merchant_ids: Set[str]) -> dict[str, Overrides]:
         """The wording that merchants have made their own."""
@@ -195,9 +192,12 @@ def _proposal(item: Item, now: datetime) -> Proposal:
     return Proposal(item.delivery.notice, item.channel, item.merchant, now, branch_id=branch_id)
 
 
-def _closing(way: _Way, decision: Refused | Deferred, now: datetime) -> Closing:
-    status = MessageStatus(decision.status) if isinstance(decision, Refused) else MessageStatus.DEFERRED
+def _closing(way: _Way, decision: Refused | Deferred | None, now: datetime) -> Closing:
     item = way.item
+    if decision is None:  # it waits for its template; the staff is told of it
+        why = way.answer.reason if way.answer is not None else ""
+        return Closing(item.delivery, item.channel, MessageStatus.WAITING, why, now, TEMPLATE, POLICY_VERSION)
+    status = MessageStatus(decision.status) if isinstance(decision, Refused) else MessageStatus.DEFERRED
     short = isinstance(decision, Refused) and decision.code is Code.NO_CREDITS
     return Closing(
         item.delivery,
@@ -209,12 +209,6 @@ def _closing(way: _Way, decision: Refused | Deferred, now: datetime) -> Closing:
         POLICY_VERSION,
         short=item.merchant if short else None,
     )
-
-
-def _unworded(way: _Way, reason: str, now: datetime) -> Closing:
-    """A message that waits for its template is in the history, and the staff is told of it."""
-    item = way.item
-    return Closing(item.delivery, item.channel, MessageStatus.WAITING, reason, now, TEMPLATE, POLICY_VERSION)
 
 
 def _want(way: _Way) -> Want | None:

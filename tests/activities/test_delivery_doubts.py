@@ -1,6 +1,7 @@
 """What may have been sent twice, or not at all: never by a fault of ours, and never without a mark."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from activities.message_log import MessageLog
 from activities.message_rows import ALIVE, Asked, Claim, Closing, Left
 from activities.pipeline import GROUP, Pipeline
 from activities.rates import Rates
-from activities.rendering import Rendered, Renderer
+from activities.rendering import Rendered, Renderer, RenderError
 from activities.standing import Standings
 from channels.base import Abilities, Channel, DeliveryError, Message, Receipt
 from channels.registry import Channels
@@ -101,6 +102,10 @@ async def handed_over(sending: HandingOver, jobs: Sequence[Job], attempt: Attemp
 
 async def rows_of(engine: AsyncEngine) -> dict[str, dict[str, Any]]:
     return {row["notice_key"]: row for row in await MessageLog(engine).messages(limit=1000)}
+
+
+def closing(one: Item, reason: str) -> Closing:
+    return Closing(one.delivery, one.channel, MessageStatus.MISSED, reason, NOON)
 
 
 def left(claim: Claim, status: MessageStatus = MessageStatus.SENT, **changes: Any) -> Left:
@@ -209,6 +214,88 @@ async def test_a_fault_in_a_template_holds_up_no_other_message_of_the_page(engin
     answers = await sending.send([free(n) for n in range(3)], Clock().attempt())
     assert [_status(one[-1]) for one in answers] == ["sent", "later", "sent"]
     assert len(provider.given) == 2
+    waiting = (await rows_of(engine))[free(1).delivery.notice.key]
+    assert (waiting["status"], waiting["attempts"]) == ("waiting", 0)
+    assert waiting["reason"] == "ZeroDivisionError while it was rendered"
+
+
+class Broken(Renderer):
+    """Its template is broken, until it is mended; `why` is what the template says."""
+
+    why = "pre_visit: unknown name 'tiem'"
+
+    def render(self, notice: Notice, *given: Any, **more: Any) -> Rendered:
+        if self.why:
+            raise RenderError(self.why)
+        return super().render(notice, *given, **more)
+
+
+async def test_a_message_that_cannot_be_rendered_says_why_while_it_waits_and_when_it_is_missed(
+    engine: AsyncEngine,
+) -> None:
+    """It is in the history, with the cause; each attempt tells the latest. A mended template lets it go."""
+    log, renderer, one = MessageLog(engine), Broken(), free(0)
+    sending = pipeline(engine, Fake(), renderer=renderer)
+    await sending.send([one], Clock().attempt())
+    renderer.why = "another fault\0"
+    ((answer,),) = await sending.send([one], Clock().attempt("second"))
+    assert isinstance(answer, Later)
+    (row,) = await log.messages()
+    assert (row["status"], row["reason"], row["settled_at"]) == ("waiting", "another fault", None)
+    missed = free(1)
+    await sending.send([missed], Clock().attempt())
+    (outcome,) = await log.close([closing(missed, "it could not be sent in its time")])
+    assert outcome is not None
+    assert outcome.reason == "it could not be sent in its time; the last attempt said: another fault"
+    renderer.why = ""
+    assert [_status(*answers) for answers in await sending.send([one], Clock().attempt("third"))] == ["sent"]
+
+
+async def test_a_page_that_cannot_be_rendered_is_noted_in_one_transaction(engine: AsyncEngine) -> None:
+    """And what has gone before stays as it went, whatever becomes of the template."""
+    page = [free(number) for number in range(100)]
+    await pipeline(engine, Fake()).send(page[:1], Clock().attempt())
+    sending, commits = pipeline(engine, Fake(), renderer=Broken()), list[object]()
+    listen(engine, "commit", commits.append)
+    answers = await sending.send(page, Clock().attempt("second"))
+    assert [_status(*one) for one in answers] == ["sent", *["later"] * 99]
+    assert len(commits) <= 2, "one reads the standings"
+    statuses = Counter(row["status"] for row in (await rows_of(engine)).values())
+    assert statuses == {"sent": 1, "waiting": 99}
+
+
+def unwritable(number: int) -> Item:
+    """A message to a name that no database takes."""
+    one = free(number)
+    whose = replace(one.delivery.notice.recipient, name="\ud83d")
+    return replace(one, delivery=replace(one.delivery, notice=replace(one.delivery.notice, recipient=whose)))
+
+
+async def test_a_note_that_cannot_be_written_hinders_no_other(engine: AsyncEngine) -> None:
+    """A page whose template is broken is noted but for that one, and all of it waits."""
+    sending = pipeline(engine, Fake(), renderer=Broken())
+    answers = await sending.send([free(0), unwritable(1), free(2)], Clock().attempt())
+    assert [_status(*one) for one in answers] == ["later"] * 3
+    assert len(await rows_of(engine)) == 2
+
+
+async def test_a_message_that_cannot_be_claimed_says_why_while_it_waits(engine: AsyncEngine) -> None:
+    """And what cannot be noted at all hinders nobody."""
+
+    class Unspeakable(Renderer):
+        def render(self, notice: Notice, *given: Any, **more: Any) -> Rendered:
+            rendered = super().render(notice, *given, **more)
+            broken = notice.key == free(1).delivery.notice.key
+            return replace(rendered, text="half a smile: \ud83d") if broken else rendered
+
+    sending = pipeline(engine, Fake(), renderer=Unspeakable())
+    answers = await sending.send([free(0), free(1), unwritable(2)], Clock().attempt())
+    assert [_status(*one) for one in answers] == ["sent", "later", "later"]
+    rows = await rows_of(engine)
+    assert len(rows) == 2
+    row = rows[free(1).delivery.notice.key]
+    assert row["status"] == "waiting"
+    assert row["reason"].startswith("it cannot be claimed: ")
 
 
 async def test_a_message_that_cannot_be_claimed_holds_up_no_other_of_the_page(engine: AsyncEngine) -> None:

@@ -175,7 +175,8 @@ async def test_what_was_held_back_until_it_was_too_late_is_told_with_what_held_i
     await log.close([closing()])
     (row,) = await log.messages()
     assert explained(row) == (
-        "Not sent, it is missed: too late. It was held back before: quiet hours (rule quiet_hours, policy 7)."
+        "Not sent, it is missed: too late; the last attempt said: quiet hours."
+        " It was held back before: quiet hours (rule quiet_hours, policy 7)."
     )
 
 
