@@ -1,6 +1,6 @@
 """What is wrong with a text that a merchant wants to save, and what it comes to. [WACA-04, WACA-23]"""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from activities.formats import SHIPPED, shipped_locale
@@ -10,8 +10,9 @@ from activities.template_names import names_of, needed_in
 from activities.template_samples import sample
 from activities.template_syntax import listed, nearest, problems_of, words_of
 from channels.sms_text import segments
+from channels.twsms import emoji_in
 from models.channels import PUSH, SMS, in_words
-from models.merchant import Merchant, promotional_word
+from models.merchant import Merchant, SmsProvider, promotional_word
 from models.notices import CATALOGUE, Kind, NoticeClass
 from models.own_template import NONE, Overrides, OwnTemplate, Place
 from policies.links import shortened_link
@@ -79,7 +80,8 @@ def check_template(template: OwnTemplate, merchant: Merchant, overrides: Overrid
     for message in made.values():
         problems += _unwelcome(template, merchant, [message.subject, message.text])
     measures = tuple(_measure(name, message) for name, message in made.items())
-    return Checked(tuple(dict.fromkeys(problems)), tuple(_notes(place, measures, overrides)), measures)
+    notes = _notes(place, measures, _own_places(merchant, overrides))
+    return Checked(tuple(dict.fromkeys(problems)), tuple(notes), measures)
 
 
 def _unknown(place: Place) -> Iterator[str]:
@@ -132,18 +134,24 @@ def _lengths(parts: Iterable[tuple[str, str, int]]) -> Iterator[str]:
 
 
 def _unwelcome(template: OwnTemplate, merchant: Merchant, texts: Iterable[str]) -> Iterator[str]:
-    """Words that make a notice look like advertising, and links that no SMS may carry. [WACA-05, LS-60]"""
+    """Words that look like advertising, and what no SMS may carry: short links, or emoji. [WACA-05, LS-60]"""
     notice_class = CATALOGUE[Kind(template.place.kind)].notice_class
     gate = merchant.gate
     for text in texts:
         word = promotional_word(text, merchant.promotional_words)
         if word is not None and notice_class <= NoticeClass.REMINDER:
             yield f"the promotional word {word!r} has no place in a {notice_class.word} notice"
+        if template.place.channel == SMS and _by_twsms(merchant) and (emoji := emoji_in(text)):
+            yield f"the emoji {emoji} has no place in an SMS by TwSMS, which refuses it: leave it out"
         if template.place.channel == SMS and (
             link := shortened_link(text, gate.barred_hosts, gate.short_domains)
         ):
             host = link.partition("/")[0]
             yield f"a link of the public shortener {host} has no place in an SMS: write the long one"
+
+
+def _by_twsms(merchant: Merchant) -> bool:
+    return SmsProvider.TWSMS in (merchant.sms.provider, merchant.sms.fallback)
 
 
 def _sampled(template: OwnTemplate, merchant: Merchant, *, long: bool) -> Rendered:
@@ -161,11 +169,25 @@ def _measure(name: str, message: Rendered) -> Measure:
     return Measure(name, message.text, len(message.text), message.segments, encoding)
 
 
-def _notes(place: Place, measures: Iterable[Measure], overrides: Overrides) -> Iterator[str]:
+def _own_places(merchant: Merchant, overrides: Overrides) -> set[Place]:
+    """Where the merchant has wording of its own: saved texts, and those of its file."""
+    filed = {
+        Place(kind, shipped_locale(tag) or tag, SMS)
+        for kind, texts in merchant.sms.texts.items()
+        for tag in texts
+    }
+    return filed | set(overrides)
+
+
+def _notes(place: Place, measures: Iterable[Measure], own: Set[Place]) -> Iterator[str]:
     others = [locale for locale in SHIPPED if locale != place.locale]
-    missing = [locale for locale in others if Place(place.kind, locale, place.channel) not in overrides]
+    missing = [locale for locale in others if Place(place.kind, locale, place.channel) not in own]
     if missing:
         yield f"no text of your own in {listed(missing)}: the shipped one stands there"
+    worded = {one.channel for one in own if one.kind == place.kind} | {place.channel}
+    silent = [name for name in CATALOGUE[Kind(place.kind)].editable.channels if name not in worded]
+    if silent:
+        yield f"no text of your own by {listed(map(in_words, silent))}: the shipped one goes there"
     for one in measures:
         if one.segments > 1:
             yield f"with {one.sample} values it is paid for as {one.segments} messages ({one.encoding})"

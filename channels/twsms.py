@@ -10,6 +10,7 @@ TwSMS knows no key of ours and finds a message only by the `msgid` that it answe
 answer was lost cannot be asked about.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -95,6 +96,17 @@ NOT_YET = frozenset({"00001", "00310"})
 NO_SUCH_MESSAGE = "00300"
 
 
+EMOJI = re.compile(
+    "[\U0001f000-\U0001faff\u231a\u231b\u23e9-\u23ec\u23f0\u23f3\u25fd\u25fe\u2614\u2615\u2648-\u2653\u267f"
+    "\u2693\u26a1\u26aa\u26ab\u26bd\u26be\u26c4\u26c5\u26ce\u26d4\u26ea\u26f2\u26f3\u26f5\u26fa\u26fd\u2705\u270a"
+    "\u270b\u2728\u274c\u274e\u2753-\u2755\u2757\u2795-\u2797\u27b0\u27bf\u2b1b\u2b1c\u2b50\u2b55]|.[\ufe0f\u20e3]"
+)
+"""What Unicode shows as a picture by itself, or where it is followed by the mark that asks for one.
+
+TwSMS says that it refuses emoji (00180), and not which characters it takes for one.
+"""
+
+
 class TwSmsChannel:
     """SMS through the merchant's own account at TwSMS."""
 
@@ -177,6 +189,12 @@ class TwSmsChannel:
             doubtful=not code or code in NOT_YET,
             code=code or "bad_answer",
         )
+
+
+def emoji_in(text: str) -> str:
+    """The first character of a text for which TwSMS may refuse it; empty where there is none. Pure."""
+    found = EMOJI.search(text)
+    return found[0] if found else ""
 
 
 def told(form: Mapping[str, str]) -> Word:

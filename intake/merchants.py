@@ -1,18 +1,21 @@
 """A merchant with its branches and its policy, from one readable file."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from activities.formats import shipped_locale
 from activities.member_values import balance_name
 from activities.rendering import check_sms_text
+from activities.template_check import check_template
 from intake import values
 from intake.credits import CREDIT_CHECKS
 from intake.files import Source, load
 from intake.gate import GATE_CHECKS, GATE_RULES
 from intake.member_policy import MEMBER_CHECKS, MEMBER_RULES
-from intake.problems import Problem, Wrong, shown
+from intake.problems import InputError, Problem, Wrong, shown
 from intake.reader import Check, Context, Reader, Rule, sound
+from models.channels import SMS
 from models.ids import check_id
 from models.merchant import (
     PROMOTIONAL_WORDS,
@@ -22,6 +25,7 @@ from models.merchant import (
     PaymentMethod,
     SmsSettings,
 )
+from models.own_template import OwnTemplate, Place
 
 LONGEST_WAIT = 365
 """Days, for any number of the policy."""
@@ -32,6 +36,8 @@ def read_merchant(source: Source) -> Merchant:
     """A checked merchant; InputError with all that is wrong with it."""
     name, data = load(source, "the merchant")
     found: Merchant = Reader(CHECKS, RULES, _context(data)).whole(Merchant, data, name)
+    if problems := list(_unwelcome(found)):
+        raise InputError(name, problems)
     return found
 
 
@@ -125,6 +131,16 @@ def _sms_rules(merchant: Merchant) -> Iterator[Problem]:
             for problem in check_sms_text(kind, tag, text, merchant) if sound(text) else ():
                 where = f"sms.texts.{kind}.{tag}"
                 yield Problem(where, "cannot be used", problem.removeprefix(f"{where}: "))
+
+
+def _unwelcome(merchant: Merchant) -> Iterator[Problem]:
+    """What `template check` would say of the SMS texts, with sample values, for a merchant that is whole."""
+    unfiled = replace(merchant, sms=replace(merchant.sms, texts={}))
+    for kind, texts in merchant.sms.texts.items():
+        for tag, text in texts.items():
+            own = OwnTemplate(Place(kind, shipped_locale(tag) or tag, SMS), text)
+            for problem in check_template(own, unfiled).problems:
+                yield Problem(f"sms.texts.{kind}.{tag}", "cannot be used", problem)
 
 
 def _policy_rules(policy: BookingPolicy, context: Context) -> Iterator[Problem]:

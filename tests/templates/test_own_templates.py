@@ -15,7 +15,7 @@ from activities.template_names import names_of
 from activities.template_samples import sample
 from activities.template_syntax import problems_of
 from activities.template_values import SMS_NAMES
-from models.merchant import SmsSettings
+from models.merchant import SmsProvider, SmsSettings
 from models.notices import CATALOGUE, Kind
 from models.own_template import OwnTemplate, Place
 from models.policy import GatePolicy
@@ -161,6 +161,42 @@ def test_a_locale_that_has_a_text_is_not_missed() -> None:
     """With all three there is nothing to note."""
     others = {Place(Kind.PRE_VISIT, tag, "sms"): OwnTemplate(PRE_VISIT, "a") for tag in LOCALES}
     assert check_template(OwnTemplate(PRE_VISIT, "Hello"), STUDIO, others).notes == ()
+
+
+def test_a_channel_that_keeps_the_shipped_text_is_noted() -> None:
+    """A birthday by email in the merchant's words, and by SMS in ours, reads as from two shops."""
+    subject_and_text = OwnTemplate(LOYAL, "A coupon waits.", "For you")
+    note = "no text of your own by SMS, push message: the shipped one goes there"
+    assert note in check_template(subject_and_text, STUDIO).notes
+    saved = {Place(Kind.BIRTHDAY, "fr", "push"): OwnTemplate(PUSH, "a")}
+    filed = replace(STUDIO, sms=SmsSettings(texts={"birthday": {"zh-TW": "生日快樂"}}))
+    notes = check_template(subject_and_text, filed, saved).notes
+    assert notes == ("no text of your own in zh-Hant, fr: the shipped one stands there",)
+    by_sms = check_template(OwnTemplate(Place(Kind.BIRTHDAY, "en", "sms"), "Happy birthday"), filed).notes
+    assert "no text of your own in fr: the shipped one stands there" in by_sms, "the file has one for zh-Hant"
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("See you soon 😀", "😀"),
+        ("Bring a friend ✨", "✨"),
+        ("With love ❤\ufe0f", "❤\ufe0f"),
+        ("Room 2\ufe0f\u20e3", "2\ufe0f"),
+        ("預約：明天 10:00 → 店內 ★", ""),
+        ("Room 2, #3 (c) ™", ""),
+    ],
+)
+def test_an_emoji_is_a_problem_where_twsms_sends(text: str, refused: str) -> None:
+    """It would refuse every such message for good (00180), also as the second provider."""
+    own = OwnTemplate(PRE_VISIT, text)
+    for sms in (SmsSettings(SmsProvider.TWSMS), SmsSettings(SmsProvider.SMPP, SmsProvider.TWSMS)):
+        problems = check_template(own, replace(STUDIO, sms=sms)).problems
+        assert [one for one in problems if f"the emoji {refused} " in one] == list(problems)
+        assert bool(problems) is bool(refused)
+    assert check_template(own, replace(STUDIO, sms=SmsSettings(SmsProvider.SMPP))).problems == ()
+    loyal = OwnTemplate(LOYAL, text, "For you")
+    assert check_template(loyal, replace(STUDIO, sms=SmsSettings(SmsProvider.TWSMS))).problems == ()
 
 
 def test_a_text_of_several_messages_is_noted() -> None:

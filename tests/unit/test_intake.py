@@ -301,6 +301,24 @@ def test_an_sms_text_that_cannot_be_rendered_is_refused() -> None:
     assert "'voucher' is no kind of SMS" in no_sms
 
 
+@requirement("WACA-05")
+@requirement("LS-60")
+def test_an_sms_text_of_the_file_is_checked_as_one_that_is_saved() -> None:
+    """Promotional words, public shorteners, emoji where TwSMS refuses them: with sample values, too."""
+    texts = {
+        "pre_visit": {"en": "Big SALE, {{ name }}", "fr": "{{ name }} : https://bit.ly/3x"},
+        "order_placed": {"zh-TW": "{% if total %}謝謝😀{% endif %}"},
+    }
+    with pytest.raises(InputError) as error:
+        read_merchant(changed(MERCHANT, "sms", {"provider": "twsms", "texts": texts}))
+    word, link, emoji = told(error)
+    assert word.startswith("sms.texts.pre_visit.en: cannot be used: the promotional word 'sale'")
+    assert link.startswith("sms.texts.pre_visit.fr: cannot be used: a link of the public shortener bit.ly")
+    assert emoji.startswith("sms.texts.order_placed.zh-TW: cannot be used: the emoji 😀")
+    del texts["pre_visit"]
+    assert read_merchant(changed(MERCHANT, "sms", {"provider": "smpp", "texts": texts}))
+
+
 def test_facts_are_read_in_the_order_of_the_file() -> None:
     facts = read_facts(
         [ACCEPTED, {"fact": "assigned", "event_id": "e2", "service": "s1", "partner": {"name": "S"}}]
