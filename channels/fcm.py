@@ -23,7 +23,7 @@ from channels.base import (
     Receipt,
 )
 from channels.fcm_login import FcmLogin
-from channels.http import asked_to_wait, blot, exchange, http_failure, json_object, object_in
+from channels.http import asked_to_wait, blot, exchange, http_failure, json_object, may_have_acted, object_in
 
 URL = "https://fcm.googleapis.com"
 
@@ -119,7 +119,8 @@ def _refused(response: httpx.Response, secrets: tuple[str, ...]) -> DeliveryErro
         case "QUOTA_EXCEEDED":
             return DeliveryError("FCM's quota is used up", code=code, retry_after=wait or QUOTA_WAIT)
         case _:
-            return DeliveryError(f"FCM {code}: {said}", code=code, retry_after=wait)
+            doubtful = may_have_acted(response)
+            return DeliveryError(f"FCM {code}: {said}", code=code, doubtful=doubtful, retry_after=wait)
 
 
 def _details(error: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:

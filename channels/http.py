@@ -24,8 +24,8 @@ BEFORE_SENDING = (
 )
 """Nothing, or not the whole of the request, has left: the provider cannot have taken the message."""
 
-ANSWER_LOST_IN_BETWEEN = frozenset({502, 504})
-"""A gateway that passed the request on and got no usable answer: the provider behind it may have acted."""
+NOT_ACTED_ON = frozenset({501, 503, 505})
+"""Of the answers 5xx those that say that nothing was done: not implemented, busy, another HTTP."""
 
 
 async def exchange(http: httpx.AsyncClient, method: str, url: str, **request: Any) -> httpx.Response:
@@ -49,11 +49,20 @@ async def exchange(http: httpx.AsyncClient, method: str, url: str, **request: An
         raise DeliveryError("the provider's URL is not a valid one", code="not_configured") from error
 
 
+def may_have_acted(response: httpx.Response) -> bool:
+    """Whether a provider that answered with an error may have taken the message first.
+
+    One that puts it in its queue and fails on the way back answers 500, and a gateway before it 502 or 504.
+    Twilio says of its own 500 that a second request may be a second SMS; no other provider says anything.
+    """
+    return response.is_server_error and response.status_code not in NOT_ACTED_ON
+
+
 def http_failure(response: httpx.Response, *, secrets: Iterable[str]) -> DeliveryError:
     """An answer that is not 2xx and says nothing else that is known: worth another attempt."""
     return DeliveryError(
         f"the provider answered HTTP {response.status_code}: {excerpt(response.text, secrets)}",
-        doubtful=response.status_code in ANSWER_LOST_IN_BETWEEN,
+        doubtful=may_have_acted(response),
         code=f"http_{response.status_code}",
         retry_after=asked_to_wait(response),
     )

@@ -44,8 +44,8 @@ async def post_form(
     """Post a form and answer the JSON object that came back; everything else is a DeliveryError.
 
     None of them is permanent. `doubtful` where the request was written and no clear answer came: a time-out,
-    a lost connection, a gateway that lost its own, or a 2xx that is not JSON. `secrets` are blotted out of
-    whatever part of the answer is quoted.
+    a lost connection, a fault of the provider's (5xx), or a 2xx that is not JSON. `secrets` are blotted out
+    of whatever part of the answer is quoted.
     """
     response = await exchange(http, "POST", url, data=dict(form))
     if not response.is_success:

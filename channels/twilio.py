@@ -35,6 +35,7 @@ from channels.http import (
     exchange,
     http_failure,
     json_object,
+    may_have_acted,
     object_in,
     receipts_address,
 )
@@ -246,6 +247,7 @@ def _refused(response: httpx.Response, secrets: Iterable[str]) -> DeliveryError:
         permanent=refusal.permanent,
         dead_address=refusal.dead_address,
         stopped=refusal.stopped,
+        doubtful=may_have_acted(response),
         code=str(code),
         retry_after=asked_to_wait(response) or (PATIENCE if busy else None),
     )

@@ -118,7 +118,7 @@ async def test_a_code_of_fcm_is_final_only_where_it_is_about_the_token_or_the_me
         fake.script(answer)
         error = await failure(channel)
     assert (error.permanent, error.dead_address, error.code) == (permanent, dead, code)
-    assert (error.doubtful, error.retry_after) == (False, wait)
+    assert (error.doubtful, error.retry_after) == (code == "INTERNAL", wait)
 
 
 async def test_a_push_without_an_answer_is_doubtful_and_no_secret_is_told(tmp_path: Path) -> None:

@@ -202,7 +202,8 @@ async def test_twsms_may_have_no_word_yet_or_none_at_all() -> None:
     [
         (http_error(503, retry_after="7"), "http_503", False, timedelta(seconds=7)),
         (http_error(429, retry_after="60"), "http_429", False, timedelta(minutes=1)),
-        (http_error(500), "http_500", False, None),
+        (http_error(500), "http_500", True, None),
+        (http_error(501), "http_501", False, None),
         (http_error(403), "http_403", False, None),
         (http_error(302), "http_302", False, None),
         (http_error(504), "http_504", True, None),

@@ -66,6 +66,7 @@ async def test_a_messaging_service_may_stand_for_the_sender_and_be_told_where_to
         (FakeTwilio.refusal(20429, status=429), False, False, "20429", timedelta(seconds=1)),
         (FakeTwilio.refusal(20429, status=429, retry_after="7"), False, False, "20429", timedelta(seconds=7)),
         (FakeTwilio.refusal(99999), False, False, "99999", None),
+        (FakeTwilio.refusal(20503, status=503), False, False, "20503", None),
         (http_error(503, retry_after="9"), False, False, "http_503", timedelta(seconds=9)),
     ],
 )
@@ -83,7 +84,14 @@ async def test_a_code_of_twilio_is_final_only_where_it_is_about_the_message(
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"), [(lost(), "no_answer"), (said("<html>"), "bad_answer"), (http_error(504), "http_504")]
+    ("answer", "code"),
+    [
+        (lost(), "no_answer"),
+        (said("<html>"), "bad_answer"),
+        (http_error(504), "http_504"),
+        (http_error(500), "http_500"),
+        (FakeTwilio.refusal(20500, "Internal Server Error", status=500), "20500"),
+    ],
 )
 async def test_an_answer_that_is_none_leaves_a_doubt(answer: Answer, code: str) -> None:
     """Twilio may have taken it."""

@@ -31,7 +31,7 @@ STUCK = 60.0
 
 
 class Fault(StrEnum):
-    """How the provider treats a request. Only CUT and SILENT have taken the message as well."""
+    """How the provider treats a request. Only CUT, SILENT and FELL have taken the message as well."""
 
     NONE = "none"
     SLOW = "slow"
@@ -39,10 +39,13 @@ class Fault(StrEnum):
     RESET = "reset before taking"
     CUT = "reset after taking"
     SILENT = "time-out after taking"
+    FELL = "500 after taking"
 
 
-ODDS = {Fault.NONE: 78, Fault.SLOW: 8, Fault.BUSY: 7, Fault.RESET: 3, Fault.CUT: 3, Fault.SILENT: 1}
-IN_THE_DARK = (Fault.RESET, Fault.CUT, Fault.SILENT)
+ODDS = {
+    Fault.NONE: 76, Fault.SLOW: 8, Fault.BUSY: 7, Fault.RESET: 3, Fault.CUT: 3, Fault.SILENT: 1, Fault.FELL: 2
+}  # fmt: skip
+IN_THE_DARK = (Fault.RESET, Fault.CUT, Fault.SILENT, Fault.FELL)
 """After these the sender cannot know whether the message was taken."""
 
 
@@ -132,7 +135,8 @@ class Provider:
             with suppress(TimeoutError):
                 await asyncio.wait_for(reader.read(), PATIENCE + 1)
             return
-        await self._answer(200, key, reader, writer, lambda: self._dies(worker, Point.TOLD))
+        status = 500 if fault is Fault.FELL else 200
+        await self._answer(status, key, reader, writer, lambda: self._dies(worker, Point.TOLD))
 
     async def _answer(
         self,

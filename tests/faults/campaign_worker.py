@@ -29,6 +29,7 @@ from activities.rates import Rates
 from activities.rendering import Renderer
 from activities.standing import Standings
 from channels.base import Abilities, DeliveryError, Message, Receipt
+from channels.http import http_failure
 from channels.registry import Channels
 from tests.faults.campaign_items import NOON, PROVIDER, SHOP, declare, item
 
@@ -112,9 +113,9 @@ class Loopback:
             writer.close()
         if not answer:
             raise DeliveryError("the connection ended without an answer", doubtful=True, code="no_answer")
-        status = json.loads(answer)["status"]
-        if status != 200:
-            raise DeliveryError(f"HTTP {status}", code=f"http_{status}")
+        response = httpx.Response(json.loads(answer)["status"])
+        if not response.is_success:
+            raise http_failure(response, secrets=())
         return Receipt(self.provider, message.key[:100])
 
     async def close(self) -> None:
