@@ -384,7 +384,7 @@ def _not_yet(one: _Leaving, attempt: Attempt, turn: Turn, provider: Channel) -> 
 
 def _failed(one: _Leaving, attempt: Attempt, error: DeliveryError, provider: str) -> Left:
     """What an error makes of the message: another attempt, unless it can never go."""
-    claim, reason = one.claim, str(error)
+    claim, reason = one.claim, error.told
     if not error.permanent:
         left = _left(one, attempt, MessageStatus.WAITING, reason, provider, wait=error.retry_after)
         return replace(left, doubtful=claim.doubtful or error.doubtful)

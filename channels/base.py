@@ -205,7 +205,7 @@ class DeliveryError(Exception):
     the token of an app that is gone), so that it may be suppressed. It is permanent as well.
     `stopped`: the reader has answered STOP to this sender, so that the address is suppressed until START. It
     is permanent as well.
-    `code` is the provider's own, for the history.
+    `code` is the provider's own, or a word of ours, for the history.
     `doubtful`: the provider may have taken the message before the error (a time-out after the request was
     sent).
     """
@@ -229,6 +229,13 @@ class DeliveryError(Exception):
         self.doubtful = doubtful
         self.code = code
         self.retry_after = retry_after
+
+    @property
+    def told(self) -> str:
+        """The reason with its code, for the history: `no such number [21211]`; or alone where it names it."""
+        if not self.code or self.code.replace("_", " ").lower() in self.reason.lower():
+            return self.reason
+        return f"{self.reason} [{self.code}]"
 
 
 class Channel(Protocol):

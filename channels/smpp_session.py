@@ -1,7 +1,7 @@
 """A bind to one SMSC, kept and made anew.
 
 Ours, because a hand-over must know whether a message may have left: no message waits in a queue behind a
-broken connection, and each answer belongs to the call that asked.
+broken connection, and each answer belongs to the call that asked. See docs/decisions/0017-smpp.md.
 """
 
 import asyncio

@@ -147,6 +147,21 @@ async def test_every_provider_declares_what_its_kind_of_channel_carries() -> Non
             assert channels.get("sms", name).provider == name
 
 
+@pytest.mark.parametrize(
+    ("reason", "code", "told"),
+    [
+        ("no such number", "21211", "no such number [21211]"),
+        ("Twilio 21211: no such number", "21211", "Twilio 21211: no such number"),
+        ("the provider answered HTTP 503: busy", "http_503", "the provider answered HTTP 503: busy"),
+        ("CARILLON_SMPP_HOST is not set", "not_configured", "CARILLON_SMPP_HOST is not set [not_configured]"),
+        ("gone", "", "gone"),
+    ],
+)
+def test_the_history_is_told_the_code_once(reason: str, code: str, told: str) -> None:
+    """Behind the reason, where that does not name it."""
+    assert DeliveryError(reason, code=code).told == told
+
+
 def test_a_dead_address_is_final() -> None:
     """Whoever asks only whether to try again gets the right answer."""
     assert DeliveryError("gone", dead_address=True).permanent

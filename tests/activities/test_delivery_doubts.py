@@ -512,6 +512,17 @@ async def test_a_key_proves_nothing_where_the_second_provider_may_have_the_messa
     assert (answer.status, answer.doubtful) == (Status.SENT, True)
 
 
+async def test_the_code_of_an_error_is_in_the_history(engine: AsyncEngine) -> None:
+    """Where nothing else would tell what to look up, or which variable to set."""
+
+    async def refuse(_: Message) -> Receipt:
+        raise DeliveryError("CARILLON_X is not set", code="not_configured")
+
+    await pipeline(engine, Fake(refuse)).send([free(0)], Clock().attempt())
+    (row,) = await MessageLog(engine).messages()
+    assert (row["status"], row["reason"]) == ("waiting", "CARILLON_X is not set [not_configured]")
+
+
 async def test_a_busy_provider_does_not_take_the_doubt_away(engine: AsyncEngine) -> None:
     """Only its word that it has the message does: until then the shop may choose another provider."""
     provider, one = Fake(down, abilities=KEYED), free(0)
