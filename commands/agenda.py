@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from activities.later_words import anything_sent, with_later_words
 from activities.member_life import Look, MemberLife
 from activities.merchants import Merchants
-from commands.failures import Mistake
-from commands.output import err, print_json, show_agenda
+from commands.failures import Mistake, OutOfReach
+from commands.output import err, print_json, show_agenda, warn
 from commands.reach import VAR, Address, AsJson, DataDir, Lifecycle, Namespace, Reach, lifecycle_id
 from intake import merchant_named, read_booking, read_facts, read_merchant
 from intake.problems import Wrong
@@ -32,7 +33,9 @@ def agenda(
 ) -> None:
     """What is owed, what was sent, what was skipped and why."""
     with err().status("Asking for the agenda"):
-        found = asyncio.run(_agenda(Reach(data_dir, address, namespace), lifecycle_id(id_)))
+        found, unknown = asyncio.run(_told(Reach(data_dir, address, namespace), lifecycle_id(id_)))
+    if unknown:
+        warn(f"Whether what was sent has arrived is not known here: {unknown}")
     _print(found, as_json=as_json)
 
 
@@ -67,6 +70,18 @@ async def known_merchant(file: Path, reach: Reach) -> Merchant:
             "apply it with `carillon merchant apply FILE`, or give --merchant FILE"
         )
     return merchant
+
+
+async def _told(reach: Reach, lifecycle: str) -> tuple[Agenda, str]:
+    """The agenda with what providers have told since; and why that is not known, where it is not."""
+    found = await _agenda(reach, lifecycle)
+    if not anything_sent(found):
+        return found, ""
+    try:
+        async with reach.database() as engine:
+            return await with_later_words(engine, found), ""
+    except OutOfReach as error:
+        return found, str(error)
 
 
 async def _agenda(reach: Reach, lifecycle: str) -> Agenda:
