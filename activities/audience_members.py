@@ -54,6 +54,7 @@ class MembersAudience:
                 balances=balances.get(member.member_id, ()),
                 title=words.title,
                 body=words.body,
+                image=words.image,
             )
             chosen.append(Chosen(replace(member.person, locale=locale), content))
         return chosen

@@ -350,6 +350,7 @@ def _message(job: Job, attempt: Attempt) -> Message:
         unsubscribe_url=rendered.unsubscribe,
         attachments=rendered.attachments,
         valid_for=notice.not_after - attempt.now,
+        image_url=rendered.image_url,
     )
 
 

@@ -139,7 +139,12 @@ def _gift(content: MemberContent, merchant: Merchant, formats: Formats, day: _Da
 def _own_words(content: MemberContent, _: Merchant, __: Formats, ___: _Day) -> dict[str, object]:
     if not (body := content.body.strip()):
         raise ValueError("there are no words to send")
-    return {"title": one_line(content.title), "body": body, "paragraphs": paragraphs(body)}
+    return {
+        "title": one_line(content.title),
+        "body": body,
+        "paragraphs": paragraphs(body),
+        "image": content.image,
+    }
 
 
 _ABOUT: Mapping[Kind, Callable[[MemberContent, Merchant, Formats, _Day], dict[str, object]]] = {

@@ -48,6 +48,7 @@ class Rendered:
 
     `fallback` says why the merchant's own text was passed over, where it was.
     `unsubscribe` is where an email of a class that may be refused can be refused.
+    `image_url` is a picture that a push message shows; an email has it in its page.
     """
 
     subject: str
@@ -58,6 +59,7 @@ class Rendered:
     segments: int = 0
     fallback: str = ""
     unsubscribe: str = ""
+    image_url: str = ""
 
 
 @dataclass(slots=True)
@@ -148,7 +150,8 @@ class Renderer:
 
     def _own_letter(self, order: _Order, subject: str, body: str) -> tuple[str, str, str]:
         """Subject, text and page of the merchant's own words in the shipped letter."""
-        values = {**order.values, "title": subject, "body": body, "paragraphs": paragraphs(body)}
+        own = {"title": subject, "body": body, "paragraphs": paragraphs(body)}
+        values = {"image": "", **order.values, **own}
         text = self._shipped.block(OWN, "text", values)
         return subject, text, self._shipped.block(OWN, "html", values, page=True)
 
@@ -161,7 +164,8 @@ class Renderer:
             title = self._shipped.block(name, "title", order.values)
             text = self._shipped.block(name, "text", order.values)
         text = plain_spaces(text).strip()
-        return Rendered(one_line(title), text, "", (), order.locale, fallback=fallback)
+        image = str(order.values.get("image", ""))
+        return Rendered(one_line(title), text, "", (), order.locale, fallback=fallback, image_url=image)
 
     def _own_words(self, order: _Order, cap: int) -> tuple[tuple[str, str] | None, str]:
         """Subject and text in the merchant's own words where it has some, or why they cannot be used."""

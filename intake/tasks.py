@@ -143,6 +143,13 @@ def _minimum(value: Decimal, _: Context) -> Decimal:
     return value
 
 
+def _picture(value: str, _: Context) -> str:
+    """Providers and mail programs fetch it, and show nothing that did not come by TLS. [LOY-24]"""
+    if value and not value.startswith("https://"):
+        raise Wrong("is no address of a picture", "write it as https://...")
+    return values.web_address(value) if value else value
+
+
 CHECKS: Mapping[tuple[type, str], Check] = {
     (TaskFile, "merchant"): values.identifier,
     (TaskEntry, "id"): values.identifier,
@@ -154,6 +161,7 @@ CHECKS: Mapping[tuple[type, str], Check] = {
     (Gift, "amount"): _amount,
     (Gift, "days"): _number(0, LONGEST_LIFE),
     (Words, "title"): values.line,
+    (Words, "image"): _picture,
 }
 
 

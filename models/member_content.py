@@ -41,8 +41,8 @@ class BonusView:
 class MemberContent:
     """Which parts are there is a matter of the kind of notice.
 
-    `zone`: where the days are reckoned. `title` and `body` are a promotion's own words, in the reader's
-    language. `balances` are there for every kind: a text may place any account's. [LOY-43]
+    `zone`: where the days are reckoned. `title`, `body` and `image` (an address) are a promotion's own, in
+    the reader's language. `balances` are there for every kind: a text may place any account's. [LOY-43]
     """
 
     member_id: str
@@ -53,6 +53,7 @@ class MemberContent:
     balances: tuple[Balance, ...] = ()
     title: str = ""
     body: str = ""
+    image: str = ""
     about: Literal["member"] = "member"
 
 

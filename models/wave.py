@@ -17,10 +17,11 @@ class Audience:
 
 @dataclass(frozen=True)
 class Words:
-    """A text of a wave's own, in one language."""
+    """A text of a wave's own, in one language. `image`: the https address of a picture; an SMS has none."""
 
     body: str
     title: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,19 @@ async def _read(engine: AsyncEngine, wave: Wave, ids: Sequence[str]) -> list[str
     return [one.content.member_id for one in chosen]
 
 
+@requirement("LOY-24")
+@pytest.mark.usefixtures("tasks")
+async def test_the_words_of_a_promotion_come_with_their_picture(engine: AsyncEngine) -> None:
+    """From the task to what each member is told."""
+    await Members(engine).upsert(people(), LONG_AGO)
+    words = {"en": Words("Come by", "News", "https://lumi.example/a.png")}
+    wave = promotion_wave(TaskRun(task(TaskKind.PROMOTION, everybody=True, words=words), TAIPEI), TEN)
+    async with reading(engine) as connection:
+        (chosen,) = await MembersAudience().read(connection, wave, WITH_BRANCHES, ["ed"], TEN)
+    told = chosen.content
+    assert (told.title, told.body, told.image) == ("News", "Come by", "https://lumi.example/a.png")
+
+
 @requirement("LOY-81")
 @pytest.mark.usefixtures("tasks")
 async def test_a_birthdays_gift_is_in_the_greeting_with_its_last_day(engine: AsyncEngine) -> None:

@@ -423,6 +423,30 @@ def test_the_words_of_a_promotion_are_plain_words(locale: str) -> None:
     assert (push.subject, push.text) == ("Lumi Studio", "Come by!")
 
 
+PICTURE = "https://lumi.example/a.png?w=1&h=2"
+
+
+@requirement("LOY-23", "LOY-24")
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_promotion_may_have_a_picture(locale: str) -> None:
+    """In place in an email, also in the shop's own letter; beside the text of a push; an SMS is text only."""
+    email = told(Kind.PROMOTION, "email", locale, title='"New"', image=PICTURE)
+    assert '<img src="https://lumi.example/a.png?w=1&amp;h=2" alt="&#34;New&#34;"' in email.html
+    assert unclosed(email.html) == []
+    place = Place(Kind.PROMOTION, locale, "email")
+    one = sample(Kind.PROMOTION, locale, SHOP)
+    letter = {place: OwnTemplate(place, "{{ body }}", "{{ title }}", 1)}
+    content: Any = one.content
+    content = replace(content, image=PICTURE)
+    own_words = RENDERER.render(one.notice, content, SHOP, "email", letter)
+    assert ("<img " in own_words.html, own_words.fallback) == (True, "")
+    assert told(Kind.PROMOTION, "push", locale, image=PICTURE).image_url == PICTURE
+    sms = told(Kind.PROMOTION, "sms", locale, image=PICTURE)
+    assert (sms.image_url, "http" in sms.text) == ("", False)
+    plain = told(Kind.PROMOTION, "email", locale)
+    assert ("<img" in plain.html, told(Kind.PROMOTION, "push", locale).image_url) == (False, "")
+
+
 @pytest.mark.parametrize("kind", BY_EVERY_CHANNEL)
 @pytest.mark.parametrize("channel", ["email", "sms", "push"])
 def test_every_text_of_a_loyalty_or_promotional_notice_may_be_the_shops_own(kind: Kind, channel: str) -> None:

@@ -95,6 +95,10 @@ def _plain(data: Any) -> Any:
         (BIRTHDAY, {"at": "25:00"}, "at: '25:00' is no time of day: write it as 10:00"),
         (NEWS, {"words": {}}, "words: {} has no text in zh-Hant: add [tasks.words.zh-Hant] with a body"),
         (NEWS, {"words": {"zh-Hant": {"body": " "}}}, "words.zh-Hant.body: ' ' is empty"),
+        (NEWS, {"words": {"zh-Hant": {"body": "新課程", "image": "http://lumi.example/a.png"}}},
+         "words.zh-Hant.image: 'http://lumi.example/a.png' is no address of a picture: write it as https://"),
+        (NEWS, {"words": {"zh-Hant": {"body": "新課程", "image": "https://lumi.example/a b.png"}}},
+         "words.zh-Hant.image: 'https://lumi.example/a b.png' is no web address"),
         (NEWS, {"groups": ["a,b"]}, "groups: [...] cannot be used as an id"),
     ],
 )  # fmt: skip
