@@ -24,7 +24,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.coupon_holders import Holder
 from activities.coupons import Coupons
 from activities.members import Members
-from activities.merchants import Merchants
+from activities.merchants import FRESH_SECONDS, Merchants
 from models import booking_record
 from models.agenda import Agenda
 from models.booking import OrderStatus
@@ -38,12 +38,12 @@ from models.booking_facts import (
     Reschedule,
 )
 from models.coupon import CouponDrop
-from models.drop_state import ExtendDrop, HoldersAdded, RevokeDrop
+from models.drop_state import DropStage, ExtendDrop, HoldersAdded, RevokeDrop
 from models.ids import booking_workflow_id, member_workflow_id, task_run_id, upkeep_id
 from models.member import Member
 from models.member_facts import Purchased, Registered
 from models.member_policy import MemberPolicy
-from models.merchant import Merchant, PaymentMethod, booking_rules
+from models.merchant import Merchant, PaymentMethod, SmsSettings, booking_rules
 from models.notices import Kind
 from models.people import Person
 from models.regular_task import Gift, TaskKind
@@ -202,7 +202,7 @@ async def a_drop(world: World, issue: int, last: int, *holders: str) -> tuple[Co
     await Coupons(world.engine).keep(drop, now())
     await Coupons(world.engine).add(drop, map(Holder, holders), now())
     lifecycle = (await world.carillon.start_coupon(drop)).lifecycle
-    await world.until(lifecycle, lambda agenda: bool(agenda.owed or agenda.done))
+    await world.until(lifecycle, lambda agenda: agenda.stage != DropStage.WAITING)
     return drop, lifecycle
 
 
@@ -237,6 +237,37 @@ async def a_revoked_drop(world: World) -> str:
     _, lifecycle = await a_drop(world, 1, 20, "ada")
     await world.carillon.ask(lifecycle, RevokeDrop(event_id="off"))
     await world.handle(lifecycle).result()
+    return lifecycle
+
+
+async def a_last_day_moved_past_its_notice(world: World) -> str:
+    """Twice, each time to a day whose own moment is past."""
+    drop, lifecycle = await a_drop(world, -1, 20, "ada")
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+    await world.forward_to(lifecycle, now() + timedelta(days=14))
+    await world.until(lifecycle, partial(_has_told, 2))
+    for event, days in (("x", -3), ("y", -6)):
+        moved = max(drop.usable_to + timedelta(days=days), local_day(await world.clock(lifecycle), SHOP.zone))
+        await world.carillon.ask(lifecycle, ExtendDrop(event_id=event, usable_to=moved))
+        await world.quiet(lifecycle)
+    await world.to_the_end(lifecycle)
+    return lifecycle
+
+
+async def applied(world: World, shop: Merchant) -> None:
+    """A merchant as every worker knows it."""
+    await Merchants(world.engine).apply(shop, now())
+    await asyncio.sleep(FRESH_SECONDS)
+
+
+async def sms_switched_on_later(world: World) -> str:
+    """Before its moment comes, of a drop that was made without."""
+    await applied(world, replace(SHOP, sms=SmsSettings()))
+    _, lifecycle = await a_drop(world, 1, 20, "ada")
+    await applied(world, SHOP)
+    await world.forward_to(lifecycle, now() + timedelta(days=3))
+    await world.quiet(lifecycle)
+    await world.to_the_end(lifecycle)
     return lifecycle
 
 
@@ -351,6 +382,8 @@ LIVES: dict[str, dict[str, Life]] = {
         "later-holders": a_drop_and_later_holders,
         "moved-last-day": a_moved_last_day,
         "revoked": a_revoked_drop,
+        "moved-past-its-notice": a_last_day_moved_past_its_notice,
+        "sms-on-later": sms_switched_on_later,
     },
     "wave": {
         "several-pages": several_pages,
