@@ -47,6 +47,14 @@ class Sharing(Selection, Protocol):
 
 
 @runtime_checkable
+class Overlapping(Selection, Protocol):
+    """A selection in which waves of one subject, due at different moments, may come to the same members."""
+
+    def overlaps(self, wave: Wave) -> bool:
+        """Whether another one may settle what this wave is about to: each member counts for one of them."""
+
+
+@runtime_checkable
 class Marking(Selection, Protocol):
     """A selection that keeps what it has told, so that no other wave tells of the same."""
 

@@ -22,6 +22,7 @@ from models.ids import notice_key
 from models.member_content import CouponView, MemberContent
 from models.member_policy import CouponPolicy
 from models.merchant import Merchant
+from models.notices import Kind
 from models.wave import Wave
 
 Rule = Callable[[CouponDrop, CouponPolicy, str, datetime | None], Telling | None]
@@ -41,6 +42,10 @@ class CouponHolders:
     def who(self, wave: Wave, merchant: Merchant, now: datetime) -> Select[tuple[str]]:  # noqa: ARG002
         """Their ids. Whether each of them is told is decided by its page."""
         return select(COUPONS.c.member_id).where(_open(wave))
+
+    def overlaps(self, wave: Wave) -> bool:
+        """Those given it later may be told by any wave to later holders. Of a last day there is one wave."""
+        return wave.kind is Kind.COUPON_ISSUED
 
     async def read(
         self,

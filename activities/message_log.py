@@ -436,6 +436,8 @@ async def _tell_of_shortages(connection: AsyncConnection, closings: Sequence[Clo
 
 async def _close_known(connection: AsyncConnection, one: Closing, row: Row[Any]) -> ChannelOutcome | None:
     columns = closed_columns(one, row)
+    if not one.deferred:  # whoever settles it, of those who have the same to tell
+        columns["due"] = one.delivery.notice.due
     await connection.execute(update(MESSAGES).where(MESSAGES.c.id == row.id).values(**columns))
     if one.channel == SMS and columns["status"] not in (*NOT_YET, MessageStatus.UNCERTAIN):
         reference = message_reference(*one.place)

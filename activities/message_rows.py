@@ -218,7 +218,13 @@ def held_by(asked: Asked) -> dict[str, Any]:
 
 def taken_over(asked: Asked, row: Row[Any], claim: Claim) -> dict[str, Any]:
     """What a claim writes into a row that is there: no word of the last decision stays but as past."""
-    told = {**held_by(asked), "reason": "", "rule": "", "held": past_holds(row)}
+    told = {
+        **held_by(asked),
+        "due": asked.delivery.notice.due,
+        "reason": "",
+        "rule": "",
+        "held": past_holds(row),
+    }
     return {**told, "doubtful": claim.doubtful, "attempts": row.attempts + 1}
 
 

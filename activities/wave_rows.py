@@ -53,11 +53,11 @@ async def read_settled(
     keys = {key_of(wave, member_id): member_id for member_id in members}
     found = dict[str, dict[str, Settled]]()
     ended = set[tuple[str, str]]()
-    for key, channel, word, at, rule in await _STANDING.rows(connection, {"keys": keys}):
+    for key, channel, word, at, rule, due in await _STANDING.rows(connection, {"keys": keys}):
         status = _STATUSES.get(word)
         if status is None:
             continue
-        found.setdefault(keys[key], {})[channel] = Settled(status, aware(at), rule)
+        found.setdefault(keys[key], {})[channel] = Settled(status, aware(at), rule, aware(due))
         if not goes_on(status, RECEIPT if word == MessageStatus.UNDELIVERED else rule):
             ended.add((keys[key], channel))
     row = CATALOGUE[wave.kind]
@@ -84,7 +84,7 @@ def _whole(
 
 
 _STANDING = Lookup(
-    select(*(MESSAGES.c[name] for name in ("notice_key", "channel", "status", "settled_at", "rule"))),
+    select(*(MESSAGES.c[name] for name in ("notice_key", "channel", "status", "settled_at", "rule", "due"))),
     keys=MESSAGES.c.notice_key,
 )
 

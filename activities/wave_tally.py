@@ -17,28 +17,35 @@ NOT_REACHED = "there was no time left for it in this go"
 
 
 class Settled(NamedTuple):
-    """What came of one message; `rule` is the check that held it, where one did."""
+    """What came of one message; `rule` is the check that held it, where one did.
+
+    `due`: the moment of the wave that settled it, None where that is the one that counts.
+    """
 
     status: Status
     at: datetime
     rule: str = ""
+    due: datetime | None = None
 
 
 @dataclass
 class Tally:
     """Counts the members of one go at a page; those settled up to `since` were counted before.
 
-    `channels`: those of the wave. What went by another one took the place of one of these.
+    `channels`: those of the wave. What went by another one took the place of one of these. Those settled by
+    a wave of another moment than `due` count there.
     """
 
     since: datetime | None
     channels: Collection[str]
+    due: datetime | None = None
     selected: int = 0
     waiting: int = 0
     again: datetime | None = None
     failing: bool = False
     statuses: Counter[Status] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    elsewhere: int = 0
     messages: int = 0
     instead: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -64,7 +71,7 @@ class Tally:
     @property
     def moves(self) -> bool:
         """Whether this go settles members, and leaves nobody to wait for a moment of his own."""
-        return not self.waiting and bool(self.statuses or self.skipped)
+        return not self.waiting and bool(self.statuses or self.skipped or self.elsewhere)
 
     def go_on(self, members: int, now: datetime) -> None:
         """Members to whom the next go comes at once."""
@@ -78,10 +85,14 @@ class Tally:
         self.selected += 1
         if not outcomes or (self.since and max(one.at for one in outcomes.values()) <= self.since):
             return
-        found = [one.status for one in outcomes.values()]
+        ours = [one for one in outcomes.values() if one.due in (None, self.due)]
+        if not ours:
+            self.elsewhere += 1
+            return
+        found = [one.status for one in ours]
         best = next(status for status in BEST_FIRST if status in found)
         if best is Status.REFUSED:
-            rule = next(one.rule for one in outcomes.values() if one.status is best)
+            rule = next(one.rule for one in ours if one.status is best)
             self.skipped[rule or "refused"] += 1
         else:
             self.statuses[best] += 1
@@ -97,6 +108,7 @@ class Tally:
             missed=self.statuses[Status.MISSED],
             uncertain=self.statuses[Status.UNCERTAIN],
             lapsed=self.statuses[Status.LAPSED],
+            elsewhere=self.elsewhere,
             skipped=dict(self.skipped),
             messages=self.messages,
             instead=self.instead,

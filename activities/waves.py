@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.attempt import Answer, Attempt, Item, Later, this_attempt
-from activities.audience import Chosen, Marking, Selection, Sharing
+from activities.audience import Chosen, Marking, Overlapping, Selection, Sharing
 from activities.audiences import SELECTIONS
 from activities.database import reading, transact
 from activities.merchants import Merchants, UnknownMerchantError
@@ -151,7 +151,7 @@ class Waves:
             return list((await connection.execute(within)).scalars())
 
         members = await transact(self._engine, look, writes=False)
-        tally = Tally(page.counted_to, wave.channels)
+        tally = Tally(page.counted_to, wave.channels, wave.due)
         for start in range(0, len(members), TOGETHER):
             hand.position = start, len(members)
             if attempt.stopped() or attempt.elapsed() > attempt.latest:
@@ -174,6 +174,12 @@ class Waves:
             if item.channel not in settled.get(item.delivery.content.member_id, {})
         ]
         later = _noted(settled, items, await self._pipeline.send(items, attempt))
+        selection = self._selection(wave)
+        overlaps = isinstance(selection, Overlapping) and selection.overlaps(wave)
+        unsure = [name for name, by in settled.items() if overlaps and _unplaced(by)]
+        if unsure:
+            async with reading(self._engine) as connection:
+                settled |= await read_settled(connection, wave, unsure)
         now = attempt.now
         for member_id in sorted({*settled, *later}):
             if member_id in later:
@@ -274,6 +280,11 @@ def _open_channels(wave: Wave, merchant: Merchant) -> list[str]:
     return [
         channel for channel in wave.channels if any(link in on for link in row.chain(channel, wave.channels))
     ]
+
+
+def _unplaced(outcomes: Mapping[str, Settled]) -> bool:
+    """Whether it is not known yet which wave has settled a message."""
+    return any(one.due is None for one in outcomes.values())
 
 
 @asynccontextmanager

@@ -12,8 +12,10 @@ from models.wave_state import Counts, Progress, WaveReport, WaveState
 WAITING, SENDING, HOLDING, PAUSED = "waiting", "sending", "holding", "paused"
 SENT, CANCELLED = "sent", "cancelled"
 """The stages of a wave. HOLDING: whoever is left waits for a moment of their own."""
-BROKEN_OFF, ELSEWHERE = "broken off", "elsewhere"
-"""How a wave ends for those who started it, where it says nothing: it was terminated; another run has it."""
+BROKEN_OFF, ELSEWHERE, NO_CHANNEL = "broken off", "elsewhere", "no channel"
+"""How a wave ends for those who owe it, where it says nothing: it was terminated; another run has it; there
+was no channel to send it by."""
+NOBODY = "Nobody was there to be told."
 WORDLESS = {
     CANCELLED: "Cancelled before it began.",
     BROKEN_OFF: "Broken off. `carillon messages` shows what had gone by then; the others are not told.",
@@ -78,6 +80,7 @@ def counted(counts: Counts) -> str:
     parts = [f"{counts.sent} sent{instead}", f"{counts.skips} skipped ({rules})" if rules else ""]
     named = ("failed", "missed", "uncertain", "lapsed")
     parts += [f"{number} {name}" for name in named if (number := getattr(counts, name))]
+    parts += [f"{counts.elsewhere} by another wave"] if counts.elsewhere else []
     return ", ".join(part for part in parts if part)
 
 
@@ -128,6 +131,7 @@ def progress_document(found: Progress) -> dict[str, Any]:
         "messages": counts.messages,
         "instead": counts.instead,
         "in_flight": found.in_flight,
+        "elsewhere": counts.elsewhere,
         "next_moment": utc_text(found.next_moment),
         "reasons": dict(found.reasons),
     }

@@ -25,8 +25,9 @@ MOST_REASONS = 20
 class Counts:
     """What came of members; each counts once, by the best of its channels.
 
-    `skipped`: by the rule that held them. `messages`: how many were sent, by whatever channel.
-    `instead`: so many of these by a channel that took another's place.
+    `skipped`: by the rule that held them. `messages`: how many were sent, by whatever channel. `instead`: so
+    many of these by a channel that took another's place. `elsewhere`: another wave has told them the same,
+    and counts them.
     """
 
     sent: int = 0
@@ -37,11 +38,13 @@ class Counts:
     skipped: Mapping[str, int] = field(default_factory=dict)
     messages: int = 0
     instead: int = 0
+    elsewhere: int = 0
 
     @property
     def members(self) -> int:
         """All of whom something came."""
-        return self.sent + self.failed + self.missed + self.uncertain + self.lapsed + self.skips
+        settled = self.sent + self.failed + self.missed + self.uncertain + self.lapsed + self.skips
+        return settled + self.elsewhere
 
     @property
     def skips(self) -> int:

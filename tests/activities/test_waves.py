@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities.audience import Selection
 from activities.database import writing
 from activities.handing_over import OVERTAKEN, HandingOver
 from activities.members import MEMBERS
@@ -69,12 +70,24 @@ class MortalLog(MessageLog):
             raise Death
 
 
-def waves(engine: AsyncEngine, provider: Counting, log: MessageLog | None = None) -> Waves:
+class Overlapped(Everybody):
+    """All members, as later holders of a coupon are: another wave may tell them the same."""
+
+    def overlaps(self, wave: Wave) -> bool:  # noqa: ARG002
+        return True
+
+
+def waves(
+    engine: AsyncEngine,
+    provider: Counting,
+    log: MessageLog | None = None,
+    selection: Selection = Everybody(),  # noqa: B008
+) -> Waves:
     """The activities, with the whole pipeline behind them."""
     log = log or MessageLog(engine)
     channels = Channels({}, cast(httpx.AsyncClient, None), extra={"smtp": provider})
     pipeline = Pipeline(log, Standings(engine), RENDERER, HandingOver(log, channels, Rates(engine)))
-    return Waves(engine, Merchants(engine), pipeline, log, {EVERYBODY: Everybody()})
+    return Waves(engine, Merchants(engine), pipeline, log, {EVERYBODY: selection})
 
 
 RENDERER = Renderer()
@@ -232,6 +245,37 @@ async def test_a_page_taken_again_counts_only_what_is_new(shop: AsyncEngine) -> 
     second = await deliver(waves(shop, provider), made, page=page, at=first.again)
     assert (second.counts, second.waiting) == (Counts(sent=20, messages=20), 0)
     assert provider.asked == 20
+
+
+async def test_two_waves_that_come_to_the_same_members_count_each_of_them_once(shop: AsyncEngine) -> None:
+    """By whichever of them it was settled, one after the other or at one time; a message is sent once."""
+
+    async def busy(message: Message) -> None:
+        if message.to < address(20):
+            raise DeliveryError("busy", retry_after=timedelta(minutes=7))
+
+    provider = Counting(answer=busy)
+    the, first = waves(shop, provider, selection=Overlapped()), greeting()
+    later = replace(first, due=first.due + timedelta(minutes=5))
+    begun = await deliver(the, first)
+    assert (begun.counts, begun.waiting) == (Counts(sent=MANY - 20, messages=MANY - 20), 20)
+    provider.answer = None
+    done = await deliver(the, later, at=later.due)
+    assert done.counts == Counts(sent=20, messages=20, elsewhere=MANY - 20)
+    page = replace(WHOLE, counted_to=begun.at)
+    assert (await deliver(the, first, page=page, at=later.due)).counts == Counts(elsewhere=20)
+
+    other = greeting(subject="tomorrow")
+    alike = replace(other, due=other.due + timedelta(minutes=5))
+    both = await asyncio.gather(
+        *(deliver(waves(shop, provider, selection=Overlapped()), one, at=alike.due) for one in (other, alike))
+    )
+    again = [
+        await deliver(the, one, page=replace(WHOLE, counted_to=done.at), at=alike.due + timedelta(minutes=1))
+        for one, done in zip((other, alike), both, strict=True)
+    ]
+    assert sum(done.counts.sent for done in (*both, *again)) == MANY
+    assert set(provider.taken.values()) == {2}
 
 
 async def test_a_page_that_takes_long_says_how_far_it_is_and_goes_on(
