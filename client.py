@@ -47,7 +47,7 @@ from models.booking import Booking, BookingState
 from models.booking_content import BookingContent
 from models.booking_facts import BookingFact, BookingRequest
 from models.coupon import CouponDrop
-from models.drop_state import DropRequest, DropStage, DropState, HoldersAdded
+from models.drop_state import DropRequest, DropStage, DropState, HoldersAdded, RevokeDrop
 from models.ids import booking_workflow_id, coupon_workflow_id, member_workflow_id, phone_check_id, upkeep_id
 from models.member_facts import MemberFact
 from models.member_state import MemberState, Stage
@@ -303,8 +303,9 @@ class Carillon:
     async def ask(self, lifecycle: str, request: BookingRequest | DropRequest) -> Agenda:
         """Ask for a change that may be refused; answers with the new agenda, or RefusedError says why not.
 
-        The same request asked again is granted again, and changes nothing. UnansweredError when no worker
-        is there to answer, or the merchant is not applied yet.
+        The same request asked again is granted again, and changes nothing: so is to revoke a drop whose life
+        has ended by that. UnansweredError when no worker is there to answer, or the merchant is not applied
+        yet.
         """
         handle = self.client.get_workflow_handle(lifecycle)
         try:
@@ -313,14 +314,29 @@ class Carillon:
             )
         except WorkflowUpdateFailedError as error:
             cause = error.cause
-            raise RefusedError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from None
+            why = cause.message if isinstance(cause, ApplicationError) else str(cause)
+            ended = isinstance(cause, ApplicationError) and cause.type == "Ended"
+            if ended and (found := await self._revoked(lifecycle, request)) is not None:
+                return found
+            raise RefusedError(why) from None
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             if isinstance(error.__cause__, asyncio.CancelledError):
                 raise error.__cause__ from None
             raise UnansweredError(lifecycle, request) from None
         except RPCError as error:
-            raise await self._gone(handle, error) from None
+            gone = await self._gone(handle, error)
+            ended = isinstance(gone, EndedError)
+            if ended and (found := await self._revoked(lifecycle, request)) is not None:
+                return found
+            raise gone from None
         return agenda
+
+    async def _revoked(self, lifecycle: str, request: BookingRequest | DropRequest) -> Agenda | None:
+        """The agenda of a drop that is to be revoked and has ended so; None where it is another end."""
+        if not isinstance(request, RevokeDrop):
+            return None
+        agenda = await self.agenda(lifecycle)
+        return agenda if agenda.stage == DropStage.REVOKED else None
 
     async def agenda(self, lifecycle: str) -> Agenda:
         """What a lifecycle owes, what it sent and what it leaves out; of one that has ended too."""

@@ -92,13 +92,15 @@ class Coupons:
             after = ids[-1]
         return added
 
-    async def redeem(self, merchant_id: str, code: str, event_id: str, at: datetime) -> HeldCoupon:
+    async def redeem(
+        self, merchant_id: str, code: str, event_id: str, at: datetime, now: datetime
+    ) -> HeldCoupon:
         """Use a coupon, once. Told again under the same event id it answers the same.
 
-        CouponError when it is none, or was used or revoked before, or on a day that is none of its days by
-        the shop's clock.
+        `now` is when we are told: what we are told of did not happen later. CouponError when it is none, or
+        was used or revoked before, or on a day that is none of its days by the shop's clock.
         """
-        merchant = await self._merchants.get(merchant_id)
+        merchant, at = await self._merchants.get(merchant_id), min(at, now)
         async with writing(self._engine) as connection:
             row = await _by_code(connection, merchant_id, code)
             if row.event_id == event_id and row.state == CouponState.REDEEMED:

@@ -59,14 +59,16 @@ def drop(
 def redeem(
     coupon: Annotated[str, typer.Argument(help="MERCHANT/CODE", metavar="COUPON")],
     event: Event = None,
-    at: Annotated[str | None, typer.Option(help="When it was used.  [default: now]")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="When it was used; a later moment counts as now.  [default: now]")
+    ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
     address: Address = None,
     namespace: Namespace = None,
 ) -> None:
     """Use a coupon, once, on one of its days."""
-    moment = _instant(at) if at is not None else datetime.now(UTC)
+    moment = _instant(at) if at is not None else None
     reach = Reach(data_dir, address, namespace)
     held = asyncio.run(_redeem(reach, *of_merchant(coupon, "coupon", "MERCHANT/CODE"), _event(event), moment))
     _say_coupon(held, as_json=as_json)
@@ -151,9 +153,10 @@ async def _ask(reach: Reach, drop: str, request: DropRequest) -> Agenda:
         return await carillon.ask(coupon_workflow_id(*named(drop)), request)
 
 
-async def _redeem(reach: Reach, merchant_id: str, code: str, event: str, at: datetime) -> HeldCoupon:
+async def _redeem(reach: Reach, merchant_id: str, code: str, event: str, at: datetime | None) -> HeldCoupon:
+    now = datetime.now(UTC)
     async with reach.database() as engine:
-        held = await Coupons(engine).redeem(merchant_id, code, event, at)
+        held = await Coupons(engine).redeem(merchant_id, code, event, at or now, now)
     await reach.look_at_member(merchant_id, held.member_id)
     return held
 

@@ -138,12 +138,12 @@ async def test_a_coupon_is_redeemed_once(coupons: Coupons) -> None:
     """Told twice under one event id it is one; another till hears when it was."""
     await given(coupons, "ada")
     for code in ("CODE-ada", "CODE-ada"):
-        held = await coupons.redeem("lumi", code, "till-1", IN_USE)
+        held = await coupons.redeem("lumi", code, "till-1", IN_USE, IN_USE)
         assert (held.state, held.member_id) == (CouponState.REDEEMED, "ada")
     with pytest.raises(CouponError, match="it was redeemed at 2027-03-10 04:00 UTC"):
-        await coupons.redeem("lumi", "CODE-ada", "till-2", IN_USE)
+        await coupons.redeem("lumi", "CODE-ada", "till-2", IN_USE, IN_USE)
     with pytest.raises(CouponError, match="'nonsense' is no coupon of lumi"):
-        await coupons.redeem("lumi", "nonsense", "till-2", IN_USE)
+        await coupons.redeem("lumi", "nonsense", "till-2", IN_USE, IN_USE)
 
 
 async def test_a_made_code_is_found_as_people_type_it(coupons: Coupons, engine: AsyncEngine) -> None:
@@ -151,7 +151,7 @@ async def test_a_made_code_is_found_as_people_type_it(coupons: Coupons, engine: 
     await coupons.add(DROP, [Holder("ada")], NOW)
     async with reading(engine) as connection:
         (held,) = await held_by(connection, "lumi", "ada")
-    found = await coupons.redeem("lumi", f" {held.code.lower()} ", "till-1", IN_USE)
+    found = await coupons.redeem("lumi", f" {held.code.lower()} ", "till-1", IN_USE, IN_USE)
     assert found.code == held.code
 
 
@@ -179,10 +179,10 @@ async def test_a_coupon_is_used_on_its_days_by_the_clock_of_its_shop(
     await coupons.add(drop, [Holder("ada", "A")], NOW)
     moment = datetime.fromisoformat(f"{at}+08:00")
     if why is None:
-        await coupons.redeem("lumi", "A", "till", moment)
+        await coupons.redeem("lumi", "A", "till", moment, moment)
     else:
         with pytest.raises(CouponError, match=why):
-            await coupons.redeem("lumi", "A", "till", moment)
+            await coupons.redeem("lumi", "A", "till", moment, moment)
 
 
 async def test_of_many_tills_that_redeem_one_coupon_one_wins(coupons: Coupons, database_url: str) -> None:
@@ -193,7 +193,7 @@ async def test_of_many_tills_that_redeem_one_coupon_one_wins(coupons: Coupons, d
 
     async def redeem(number: int, code: str) -> str:
         try:
-            await tills[number].redeem("lumi", code, f"till-{number}", IN_USE)
+            await tills[number].redeem("lumi", code, f"till-{number}", IN_USE, IN_USE)
         except CouponError as error:
             return "revoked" if "revoked" in str(error) else "redeemed before"
         return "won"
@@ -222,8 +222,8 @@ async def test_what_is_revoked_cannot_be_redeemed_and_the_other_way_round(
     for _ in range(2):
         assert (await coupons.revoke(DROP, "ada", "desk", IN_USE)).state is CouponState.REVOKED
     with pytest.raises(CouponError, match="CODE-ada cannot be used: it was revoked"):
-        await coupons.redeem("lumi", "CODE-ada", "till", IN_USE)
-    await coupons.redeem("lumi", "CODE-bo", "till", IN_USE)
+        await coupons.redeem("lumi", "CODE-ada", "till", IN_USE, IN_USE)
+    await coupons.redeem("lumi", "CODE-bo", "till", IN_USE, IN_USE)
     with pytest.raises(CouponError, match="CODE-bo cannot be revoked: it was redeemed"):
         await coupons.revoke(DROP, "bo", "desk", IN_USE)
     with pytest.raises(CouponError, match="'di' holds no coupon"):
@@ -231,7 +231,7 @@ async def test_what_is_revoked_cannot_be_redeemed_and_the_other_way_round(
 
     await ActivityEnvironment().run(coupons.write_drop, DropChange(DROP, revoked=True))
     with pytest.raises(CouponError, match="CODE-cy cannot be used: it was revoked"):
-        await coupons.redeem("lumi", "CODE-cy", "till", IN_USE)
+        await coupons.redeem("lumi", "CODE-cy", "till", IN_USE, IN_USE)
     with pytest.raises(CouponError, match="'spring' is revoked: nobody can be given"):
         await given(coupons, "cy")
     assert [await state_of(engine, name) for name in ("ada", "bo", "cy")] == [
@@ -280,7 +280,7 @@ async def test_only_who_can_use_the_coupon_still_is_told_of_it(coupons: Coupons,
     await given(coupons, "ada", "bo")
     late = datetime(2027, 3, 28, tzinfo=UTC)
     await given(coupons, "cy", now=late)
-    await coupons.redeem("lumi", "CODE-bo", "till", IN_USE)
+    await coupons.redeem("lumi", "CODE-bo", "till", IN_USE, IN_USE)
     names = ("ada", "bo", "cy")
     who, found = await chosen(engine, a_wave(Kind.COUPON_ISSUED), names)
     assert who == [one.person.id for one in found] == ["ada", "cy"]

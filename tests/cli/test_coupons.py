@@ -50,11 +50,11 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
-def a_file(folder: Path, id: str, first: date, last: date) -> str:
+def a_file(folder: Path, id: str, issue: date, last: date, first: date | None = None) -> str:
     path = folder / f"{id}.toml"
     path.write_text(
         f'merchant_id = "lumi"\ndrop_id = "{id}"\nname = "Spring"\n'
-        f"issue_on = {first}\nusable_from = {first}\nusable_to = {last}\n"
+        f"issue_on = {issue}\nusable_from = {first or issue}\nusable_to = {last}\n"
     )
     return str(path)
 
@@ -62,7 +62,7 @@ def a_file(folder: Path, id: str, first: date, last: date) -> str:
 @requirement("WACA-37", "WACA-38")
 async def test_a_drop_is_made_given_and_told_of_by_hand(shop: World, run: Run, tmp_path: Path) -> None:
     """The whole way: a file of holders, the agenda, a longer life, a coupon used, one taken back."""
-    file = a_file(tmp_path, "by-hand", day(1), day(20))
+    file = a_file(tmp_path, "by-hand", day(1), day(20), day(0))
     status, out, _ = await run("drop", file, "--json")
     owed = [(notice["kind"], notice["due"]) for notice in json.loads(out)["owed"]]
     assert (status, owed) == (0, [("coupon_issued", utc(clock(1))), ("coupon_expiring", utc(clock(13)))])
@@ -87,7 +87,7 @@ async def test_a_drop_is_made_given_and_told_of_by_hand(shop: World, run: Run, t
     await shop.until(lifecycle, lambda agenda: len(agenda.done) == 1)
     assert set(await told(shop)) == set(NAMES)
 
-    used = clock(2).isoformat()
+    used = clock(2).isoformat()  # is to come: it was used now
     status, out, _ = await run("redeem", "lumi/spring-1", "--at", used, "--event-id", "till-1", "--json")
     assert (status, json.loads(out)["state"], json.loads(out)["member_id"]) == (0, "redeemed", "ada")
     assert (await run("redeem", "lumi/SPRING-1", "--at", used, "--event-id", "till-1"))[0] == 0
@@ -103,6 +103,9 @@ async def test_a_drop_is_made_given_and_told_of_by_hand(shop: World, run: Run, t
     assert "3 holders" in out
     status, out, _ = await run("revoke", "lumi/by-hand", "--json")
     assert (status, json.loads(out)["stage"], json.loads(out)["owed"]) == (0, "revoked", [])
+    for event in ((), ("--event-id", "off")):
+        status, out, err = await run("revoke", "lumi/by-hand", *event)
+        assert (status, "revoked" in out, err) == (0, True, "")
     status, _, err = await run("extend", "lumi/by-hand", str(day(30)))
     assert (status, "has ended" in err or "is revoked" in err) == (1, True)
     status, _, err = await run("add", "lumi/by-hand", "--everybody")

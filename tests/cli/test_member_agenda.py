@@ -89,7 +89,7 @@ async def test_what_has_changed_is_looked_at_anew(known: World) -> None:
             [one.kind for one in agenda.foreseen] == ["coupon_issued", "coupon_expiring", "birthday"]
         ),
     )
-    await Coupons(known.engine).redeem(MERCHANT.id, "T-2", "till-7", now())
+    await Coupons(known.engine).redeem(MERCHANT.id, "T-2", "till-7", now(), now())
     await known.carillon.look_at_member(MERCHANT.id, "rosa")
     await known.until(rosa, lambda agenda: [one.kind for one in agenda.foreseen] == ["birthday"])
 

@@ -139,7 +139,7 @@ async def test_holders_hear_at_15_00_of_the_issue_day_and_seven_days_before_the_
 
     coupons, clock_now = Coupons(world.engine), clock(5)
     code = await code_of(world, "ada")
-    await coupons.redeem(SHOP.id, code, "till-1", clock_now)
+    await coupons.redeem(SHOP.id, code, "till-1", clock_now, clock_now)
     await coupons.revoke(drop, "bo", "desk-1", clock_now)
     await world.forward_to(lifecycle, clock(13))
     await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
@@ -350,7 +350,7 @@ async def test_a_revoked_drop_is_told_of_no_more(world: World) -> None:
     report = await last_words(world, lifecycle)
     assert (report.stage, report.sent) == (DropStage.REVOKED, 1)
     with pytest.raises(CouponError, match="was revoked"):
-        await Coupons(world.engine).redeem(SHOP.id, code, "till-1", clock(2))
+        await Coupons(world.engine).redeem(SHOP.id, code, "till-1", clock(2), clock(2))
     with pytest.raises(CouponError, match="is revoked"):
         await Coupons(world.engine).add(drop, [Holder("bo")], clock(2))
     assert not (await world.carillon.start_coupon(drop)).new
