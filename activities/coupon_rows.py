@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -87,6 +87,16 @@ async def insert_coupons(
     rows = [{**common, "member_id": member_id, "code": codes[member_id]} for member_id in sorted(codes)]
     if rows:
         await connection.execute(inserting(connection, COUPONS), rows)
+
+
+async def hold_from(connection: AsyncConnection, merchant_id: str, member_id: str, now: datetime) -> None:
+    """Somebody who was given coupons is a member from now on: until then nobody could tell of them."""
+    await connection.execute(
+        update(COUPONS)
+        .where(COUPONS.c.merchant_id == merchant_id, COUPONS.c.member_id == member_id)
+        .where(COUPONS.c.state == CouponState.ISSUED, COUPONS.c.added_at < now)
+        .values(added_at=now)
+    )
 
 
 def with_drop() -> Select[Any]:

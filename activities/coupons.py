@@ -26,8 +26,11 @@ from activities.coupon_rows import (
 from activities.database import aware, reading, writing
 from activities.members import GROUPS, MEMBERS
 from activities.merchants import Merchants, UnknownMerchantError
+from activities.message_rows import MESSAGES
 from models.coupon import CouponDrop, CouponState, HeldCoupon
-from models.drop_state import DropBegun, DropChange, drop_rules
+from models.drop_state import ISSUED, DropBegun, DropChange, drop_rules
+from models.ids import coupon_workflow_id, notice_key
+from models.notices import Kind
 from models.timing import local_day
 
 PAGE = 2_000
@@ -127,6 +130,15 @@ class Coupons:
                 await _change(connection, row, CouponState.REVOKED, event_id, at)
             return replace(held(row), state=CouponState.REVOKED)
 
+    async def untold(self, merchant_id: str, member_id: str) -> list[HeldCoupon]:
+        """The coupons that a member can use and has no message of yet."""
+        async with reading(self._engine) as connection:
+            held = await held_by(connection, merchant_id, member_id)
+            keys = {_issued_key(one): one for one in held if one.state is CouponState.ISSUED}
+            told = select(MESSAGES.c.notice_key).where(MESSAGES.c.notice_key.in_(keys))
+            known = set((await connection.execute(told)).scalars()) if keys else set()
+        return [one for key, one in keys.items() if key not in known]
+
     @activity.defn
     async def begin_drop(self, drop: CouponDrop) -> DropBegun:
         """Keep a drop whose lifecycle begins. What is kept of it already, such as its last day, stands.
@@ -202,6 +214,12 @@ async def _known_drop(connection: AsyncConnection, merchant_id: str, drop_id: st
     if kept is None:
         raise CouponError(
             f"drop {merchant_id}/{drop_id} is not known: make it with `carillon coupon drop FILE`"
+def _issued_key(held: HeldCoupon) -> str:
+    """The notice that tells its holder of it."""
+    lifecycle = coupon_workflow_id(held.drop.merchant_id, held.drop.drop_id)
+    return notice_key(lifecycle, Kind.COUPON_ISSUED, ISSUED, held.member_id)
+
+
         )
     return kept
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.bulk import Lookup
 from activities.consents import Consents
+from activities.coupon_rows import hold_from
 from activities.database import reading, writing
 from models.consent import ConsentGiven
 from models.member import Member
@@ -311,13 +312,16 @@ _PEOPLE = Lookup(
 
 
 async def grant(connection: AsyncConnection, merchant_id: str, member_id: str, now: datetime) -> None:
-    """Whoever waited for a phone to be verified waits no longer. [WACA-35]"""
-    await connection.execute(
+    """Whoever waited for a phone to be verified waits no longer; coupons are held from now on. [WACA-35]"""
+    now = now.astimezone(UTC)
+    granted = await connection.execute(
         update(MEMBERS)
         .where(MEMBERS.c.merchant_id == merchant_id, MEMBERS.c.member_id == member_id)
         .where(MEMBERS.c.granted.is_(False))
-        .values(granted=True, updated_at=now.astimezone(UTC), revision=MEMBERS.c.revision + 1)
+        .values(granted=True, updated_at=now, revision=MEMBERS.c.revision + 1)
     )
+    if granted.rowcount:
+        await hold_from(connection, merchant_id, member_id, now)
 
 
 async def _change(connection: AsyncConnection, merchant_id: str, member_ids: Sequence[str]) -> _Change:

@@ -1,13 +1,17 @@
 """Becoming a member: stored, its phone verified where there is one, and its lifecycle told. [WACA-35]"""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activities.coupons import Coupons
 from activities.members import Enrolment, Kept, Members
 from activities.phone_codes import CodeError, PhoneCodes
-from client import Carillon
+from client import Carillon, EndedError, UnknownLifecycleError
+from models.drop_state import HoldersAdded
+from models.ids import coupon_workflow_id
 from models.member_facts import Registered
 from models.merchant import Merchant
 from models.phone_check import PhoneCheckReport, needs_check
@@ -38,6 +42,7 @@ class Membership:
     def __init__(self, engine: AsyncEngine, carillon: Carillon, merchant: Merchant) -> None:
         self._members = Members(engine)
         self._codes = PhoneCodes(engine)
+        self._coupons = Coupons(engine)
         self._carillon = carillon
         self.merchant = merchant
 
@@ -87,6 +92,14 @@ class Membership:
         return kept
 
     async def _tell(self, kept: Kept, at: datetime) -> None:
-        """Told again after a crash it is told once: the event id is the same."""
-        fact = Registered(event_id=REGISTRATION, at=at)
-        await self._carillon.tell_member(self.merchant.id, kept.member.member_id, fact)
+        """Told again after a crash it is told once: the event ids are the same."""
+        member_id = kept.member.member_id
+        await self._carillon.tell_member(
+            self.merchant.id, member_id, Registered(event_id=REGISTRATION, at=at)
+        )
+        # Coupons that it was given before may have been told of to everybody else.
+        for held in await self._coupons.untold(self.merchant.id, member_id):
+            if held.added_at is not None:
+                added = HoldersAdded(event_id=f"granted-{member_id}", since=held.added_at)
+                with suppress(EndedError, UnknownLifecycleError):
+                    await self._carillon.tell(coupon_workflow_id(self.merchant.id, held.drop.drop_id), added)

@@ -14,7 +14,7 @@ from models.coupon_agenda import (
     issued_due,
     issued_telling,
 )
-from models.drop_state import LATE, LATE_SHOWN, DropStage, DropState
+from models.drop_state import ISSUED, LATE, LATE_SHOWN, DropStage, DropState
 from models.ids import coupon_workflow_id, notice_key
 from models.notices import CATALOGUE, Kind
 from models.people import Person, Role
@@ -70,7 +70,7 @@ def planned(state: DropState) -> Iterator[Planned]:
     everybody = f"{state.holders:,} holders"
     known = (drop, rules.policy, rules.zone)
     if (issued := issued_telling(*known, state.known_at)) is not None:
-        yield _planned(state, Kind.COUPON_ISSUED, "issued", issued, everybody)
+        yield _planned(state, Kind.COUPON_ISSUED, ISSUED, issued, everybody)
     for late in state.late:
         if (telling := issued_telling(*known, late.due)) is not None:
             words = f"those added since {shown_time(late.since, rules.zone)}"
@@ -147,7 +147,7 @@ def _planned(
         due=telling.due,
         not_after=telling.not_after,
         lifecycle=lifecycle,
-        subject=name if kind is Kind.COUPON_EXPIRING else "issued",
+        subject=name if kind is Kind.COUPON_EXPIRING else ISSUED,
     )
     key = notice_key(lifecycle, kind, name, "holders")
     return Planned(
@@ -181,7 +181,7 @@ def _left_out(state: DropState) -> Iterator[LeftOut]:
         elif expiring_telling(*known, state.last_day_at) is None:
             expiring = Reason.KNOWN_TOO_LATE
     sent = {done.notice.key.split("/")[-2] for done in state.done}
-    names = {Kind.COUPON_ISSUED: ("issued", issued), Kind.COUPON_EXPIRING: (str(drop.usable_to), expiring)}
+    names = {Kind.COUPON_ISSUED: (ISSUED, issued), Kind.COUPON_EXPIRING: (str(drop.usable_to), expiring)}
     for kind, (name, reason) in names.items():
         if reason is not None and name not in sent:
             key = notice_key(lifecycle_of(state), kind, name, "holders")

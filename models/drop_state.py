@@ -22,6 +22,8 @@ REMEMBERED = 100
 """So many event ids."""
 NOTED = 10
 """So many facts that could not be read."""
+ISSUED = "issued"
+"""The subject of all issued notices: nobody hears of a coupon twice."""
 LATE = "late-"
 """How the names of waves to later holders begin."""
 LATE_SHOWN = 5

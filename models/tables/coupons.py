@@ -22,7 +22,11 @@ class CouponDropRow(SQLModel, table=True):
 
 
 class CouponRow(SQLModel, table=True):
-    """One member's coupon. `state` is a CouponState; `event_id` is the one that changed it last."""
+    """One member's coupon. `state` is a CouponState; `event_id` is the one that changed it last.
+
+    `added_at`: since when a member holds it. Given to somebody whose phone is still to be verified, it is
+    held from the moment at which the membership is granted.
+    """
 
     __tablename__ = "coupons"
     __table_args__ = (
