@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activities.bonuses import Bonuses, balances_of, differences, lots_of
 from activities.database import migrate, open_database, reading
 from models.bonus import Accrual, BonusError, Refund, Short, Spend, Spent
+from tests.databases import migrated_postgresql
 from tests.requirements import requirement
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -39,9 +40,7 @@ names = st.sampled_from([f"event {n}" for n in range(30)])
 backs = st.sampled_from([f"back {n}" for n in range(9)])
 late = st.sampled_from([0, 0, 0, 6, 30])
 """So many hours after it happened we are told."""
-SETTINGS = settings(
-    max_examples=40, stateful_step_count=22, deadline=None, suppress_health_check=list(HealthCheck)
-)
+SETTINGS = settings(stateful_step_count=22, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @dataclass
@@ -286,15 +285,21 @@ async def _awaited(tell: Callable[[], Awaitable[Any]]) -> Any:
 
 @requirement("LOY-11", "LOY-12", "LOY-13")
 @pytest.mark.timeout(120)
-def test_bonuses_are_kept_by_the_book(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("database", "lives"), [("sqlite", 40), ("postgresql", 10)])
+def test_bonuses_are_kept_by_the_book(
+    tmp_path: Path, request: pytest.FixtureRequest, database: str, lives: int
+) -> None:
     """Given, spent, given back and burnt in any order, told twice and told late."""
     url = f"sqlite:///{tmp_path / 'carillon.db'}"
     with asyncio.Runner() as runner:
-        runner.run(migrate(url))
+        if database == "postgresql":
+            url = runner.run(migrated_postgresql(request.getfixturevalue("postgresql")))
+        else:
+            runner.run(migrate(url))
         engine = open_database(url)
         try:
             lived = type("Lived", (Accounts,), {"runner": runner, "engine": engine})
-            run_state_machine_as_test(lived, settings=SETTINGS)
+            run_state_machine_as_test(lived, settings=settings(SETTINGS, max_examples=lives))
             assert runner.run(_audit(engine)) == []
         finally:
             runner.run(engine.dispose())
