@@ -151,6 +151,7 @@ def _activities(engine: AsyncEngine, channels: Channels, receipts: Receipts) -> 
     return [
         merchants.booking_rules,
         coupons.begin_drop,
+        coupons.channels_of,
         coupons.write_drop,
         deliveries.deliver,
         deliveries.close_out,

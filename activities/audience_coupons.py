@@ -3,8 +3,10 @@
 Asked at the moment of sending: who has redeemed it by then, or whose coupon is revoked, is not in it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Select, exists, select
@@ -16,36 +18,38 @@ from activities.coupon_rows import COUPONS, DROPS, read_drop
 from activities.database import aware
 from activities.members import read_people
 from activities.message_rows import MESSAGES
-from models.coupon import CouponDrop, CouponState
-from models.coupon_agenda import Telling, expiring_telling, issued_telling
+from activities.wave_rows import read_settled
+from models.coupon import CouponState
+from models.coupon_agenda import Telling, expiring_telling, issued_telling, moved_of
+from models.drop_state import ISSUED
 from models.ids import notice_key
 from models.member_content import CouponView, MemberContent
-from models.member_policy import CouponPolicy
 from models.merchant import Merchant
 from models.notices import Kind
 from models.wave import Wave
 
-Rule = Callable[[CouponDrop, CouponPolicy, str, datetime | None], Telling | None]
-"""When a holder added at that instant is told, if at all."""
+Rule = Callable[..., Telling | None]
+"""Of a drop, by a policy, in a zone: when a holder added at that instant is told, if at all."""
 
 
 class CouponHolders:
     """Those who hold a coupon of the drop that the parameter `drop` names, and may use it still.
 
     `since`, an instant: only those added from then on, who had not been told when the wave was due.
-    `last_day`: nobody, once it was moved to another.
+    `last_day`: nobody, once it was moved to another. `moved`: since when it is this one, for holders who had
+    heard of another.
     """
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
 
-    def who(self, wave: Wave, merchant: Merchant, now: datetime) -> Select[tuple[str]]:  # noqa: ARG002
-        """Their ids. Whether each of them is told is decided by its page."""
-        return select(COUPONS.c.member_id).where(_open(wave))
-
     def overlaps(self, wave: Wave) -> bool:
         """Those given it later may be told by any wave to later holders. Of a last day there is one wave."""
         return wave.kind is Kind.COUPON_ISSUED
+
+    def who(self, wave: Wave, merchant: Merchant, now: datetime) -> Select[tuple[str]]:  # noqa: ARG002
+        """Their ids. Whether each of them is told is decided by its page."""
+        return select(COUPONS.c.member_id).where(_open(wave))
 
     async def read(
         self,
@@ -67,12 +71,20 @@ class CouponHolders:
         people = await read_people(connection, wave.merchant_id, sorted(coupons))
         # Those who were given it in one go are told of it alike.
         moments = {added_at for _, added_at in coupons.values()}
-        tellings = {at: self._rule(drop, merchant.coupons, zone, aware(at)) for at in moments}
+        moved = moved_of(wave.audience.parameters)
+        rule = self._rule if moved is None else partial(self._rule, moved=moved)
+        tellings = {at: rule(drop, merchant.coupons, zone, aware(at)) for at in moments}
+        later = set[str]()
+        if moved is not None:
+            at_once = [at for at in moments if _due(tellings[at]) == moved.at]
+            issued = {at: issued_telling(drop, merchant.coupons, zone, aware(at)) for at in at_once}
+            news = {member_id: issued[at] for member_id, (_, at) in coupons.items() if at in issued}
+            later = await _hear_later(connection, wave, moved.at, news)
         chosen = []
         for member_id, (person, branch_id) in sorted(people.items()):
             code, added_at = coupons[member_id]
             telling = tellings[added_at]
-            if telling is None:
+            if telling is None or member_id in later:
                 continue
             view = CouponView(drop.name, code, drop.usable_from, drop.usable_to)
             content = MemberContent(member_id, zone, drop.branch_id or branch_id, coupon=view)
@@ -84,6 +96,24 @@ COUPON_SELECTIONS = {
     "coupon_issued": CouponHolders(issued_telling),
     "coupon_expiring": CouponHolders(expiring_telling),
 }
+
+
+async def _hear_later(
+    connection: AsyncConnection, wave: Wave, moved: datetime, issued: Mapping[str, Telling | None]
+) -> set[str]:
+    """Those of these who had not heard of the coupon when its last day was moved: they hear of the new one.
+
+    `issued`: when each is told of it. Past the end of that time it is settled, or nobody tells it any more.
+    """
+    maybe = [name for name, telling in issued.items() if telling is not None and telling.not_after >= moved]
+    told = replace(wave, kind=Kind.COUPON_ISSUED, subject=ISSUED)
+    settled = await read_settled(connection, told, maybe) if maybe else {}
+    heard = {name for name, by in settled.items() if min(one.at for one in by.values()) < moved}
+    return set(maybe) - heard
+
+
+def _due(telling: Telling | None) -> datetime | None:
+    return None if telling is None else telling.due
 
 
 def _open(wave: Wave) -> Any:

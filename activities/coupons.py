@@ -157,6 +157,15 @@ class Coupons:
         return DropBegun(kept.drop, rules, holders, revoked=kept.revoked_at is not None)
 
     @activity.defn
+    async def channels_of(self, drop: CouponDrop) -> tuple[str, ...]:
+        """By which channels the merchant tells of coupons now."""
+        try:
+            merchant = await self._merchants.get(drop.merchant_id)
+        except UnknownMerchantError as error:
+            raise ApplicationError(str(error), type="UnknownMerchant") from None
+        return drop_rules(merchant, drop.branch_id).channels
+
+    @activity.defn
     async def write_drop(self, change: DropChange) -> None:
         """Write down what was granted: the last day of use, or that all of it is revoked."""
         now = activity.info().started_time
@@ -205,6 +214,12 @@ def _key(drop: CouponDrop) -> dict[str, str]:
     return {"merchant_id": drop.merchant_id, "drop_id": drop.drop_id}
 
 
+def _issued_key(held: HeldCoupon) -> str:
+    """The notice that tells its holder of it."""
+    lifecycle = coupon_workflow_id(held.drop.merchant_id, held.drop.drop_id)
+    return notice_key(lifecycle, Kind.COUPON_ISSUED, ISSUED, held.member_id)
+
+
 def _drop_update(drop: CouponDrop) -> Update:
     return update(DROPS).where(DROPS.c.merchant_id == drop.merchant_id, DROPS.c.drop_id == drop.drop_id)
 
@@ -214,12 +229,6 @@ async def _known_drop(connection: AsyncConnection, merchant_id: str, drop_id: st
     if kept is None:
         raise CouponError(
             f"drop {merchant_id}/{drop_id} is not known: make it with `carillon coupon drop FILE`"
-def _issued_key(held: HeldCoupon) -> str:
-    """The notice that tells its holder of it."""
-    lifecycle = coupon_workflow_id(held.drop.merchant_id, held.drop.drop_id)
-    return notice_key(lifecycle, Kind.COUPON_ISSUED, ISSUED, held.member_id)
-
-
         )
     return kept
 

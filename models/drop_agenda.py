@@ -20,7 +20,7 @@ from models.notices import CATALOGUE, Kind
 from models.people import Person, Role
 from models.showing import shown_time
 from models.wave import Audience, Wave
-from models.wave_showing import BROKEN_OFF
+from models.wave_showing import BROKEN_OFF, NO_CHANNEL
 from models.wave_state import Counts, WaveReport
 
 SECOND = timedelta(seconds=1)
@@ -41,12 +41,15 @@ def lifecycle_of(state: DropState) -> str:
 
 def drop_agenda(state: DropState, now: datetime) -> Agenda:
     """What is owed to the holders, what came of it, what is left out and why."""
-    owed = sorted(
+    coming = sorted(
         (one.notice for one in planned(state) if one.notice.key not in state.settled),
         key=lambda notice: notice.due,
     )
+    # Without a channel nothing is promised; when it is due that is asked once more.
+    owed = [notice for notice in coming if state.ready.channels or notice.due <= now]
+    keys = [notice.key for notice in owed]
     closed = state.revoked or state.ended(now)
-    moments = [notice.due for notice in owed if notice.due > now]
+    moments = [notice.due for notice in coming if notice.due > now]
     if not closed:
         moments.append(end_of_use(state.drop, state.ready.zone) + SECOND)
     return Agenda(
@@ -55,7 +58,7 @@ def drop_agenda(state: DropState, now: datetime) -> Agenda:
         state.ready.zone,
         owed=tuple(owed),
         done=state.done,
-        left_out=tuple(_left_out(state)),
+        left_out=tuple(left for left in _left_out(state) if left.key not in keys),
         not_taken=state.not_taken,
         next_moment=min(moments, default=None),
         over=closed and not owed,
@@ -65,7 +68,7 @@ def drop_agenda(state: DropState, now: datetime) -> Agenda:
 def planned(state: DropState) -> Iterator[Planned]:
     """Every wave of the drop as things stand, those that are settled too."""
     drop, rules, last_day = state.drop, state.ready, str(state.drop.usable_to)
-    if state.revoked or not rules.channels:
+    if state.revoked or not (rules.channels or state.asks):
         return
     everybody = f"{state.holders:,} holders"
     known = (drop, rules.policy, rules.zone)
@@ -76,8 +79,8 @@ def planned(state: DropState) -> Iterator[Planned]:
             words = f"those added since {shown_time(late.since, rules.zone)}"
             since = {"since": late.since.isoformat()}
             yield _planned(state, Kind.COUPON_ISSUED, f"{LATE}{late.number}", telling, words, since)
-    if (expiring := expiring_telling(*known, state.last_day_at)) is not None:
-        only = {"last_day": last_day}
+    if (expiring := expiring_telling(*known, state.last_day_at, state.moved)) is not None:
+        only = {"last_day": last_day, **(state.moved.parameters if state.moved else {})}
         yield _planned(state, Kind.COUPON_EXPIRING, last_day, expiring, everybody, only)
 
 
@@ -105,7 +108,7 @@ def outcomes_of(notice: Notice, report: WaveReport, at: datetime) -> tuple[Chann
         Status.FAILED: counts.failed,
         Status.REFUSED: counts.skips,
     }
-    nobody = Status.FAILED if report.stage == BROKEN_OFF else Status.LAPSED
+    nobody = {BROKEN_OFF: Status.FAILED, NO_CHANNEL: Status.REFUSED}.get(report.stage, Status.LAPSED)
     status = next((status for status, members in order.items() if members), nobody)
     return tuple(ChannelOutcome(channel, status, at, words) for channel in notice.channels)
 
@@ -143,7 +146,7 @@ def _planned(
         merchant_id=drop.merchant_id,
         kind=kind,
         audience=Audience(kind.value, {"drop": drop.drop_id, **parameters}),
-        channels=state.ready.channels,
+        channels=state.ready.channels or CATALOGUE[kind].channels,
         due=telling.due,
         not_after=telling.not_after,
         lifecycle=lifecycle,
@@ -176,9 +179,9 @@ def _left_out(state: DropState) -> Iterator[LeftOut]:
     else:
         if issued_telling(*known, state.known_at) is None:
             issued = Reason.KNOWN_TOO_LATE
-        if expiring_due(*known) is None:
+        if expiring_due(*known, state.moved) is None:
             expiring = Reason.SHORT_COUPON
-        elif expiring_telling(*known, state.last_day_at) is None:
+        elif expiring_telling(*known, state.last_day_at, state.moved) is None:
             expiring = Reason.KNOWN_TOO_LATE
     sent = {done.notice.key.split("/")[-2] for done in state.done}
     names = {Kind.COUPON_ISSUED: (ISSUED, issued), Kind.COUPON_EXPIRING: (str(drop.usable_to), expiring)}

@@ -7,7 +7,7 @@ from typing import Literal
 
 from models.agenda import Done, NotTaken
 from models.coupon import CouponDrop
-from models.coupon_agenda import end_of_use, issued_due
+from models.coupon_agenda import Moved, end_of_use, issued_due
 from models.member_policy import CouponPolicy
 from models.merchant import Merchant
 from models.notices import CATALOGUE, Kind
@@ -122,7 +122,9 @@ class DropState:
 
     `known_at`: since when the drop is known here; `last_day_at`: since when its last day is.
     `late_waves`: how many there have been, the last at `late_due`; `late`: those that are not settled.
-    `counts`: what came of the members of all waves.
+    `counts`: what came of the members of all waves. `told_days`: on so many days it could be used by what
+    holders had heard when its last day was moved, 0 where that tells nobody anything. `asks`: by which
+    channels is asked anew when a wave is due; the rules may have been read before there were any.
     """
 
     drop: CouponDrop
@@ -138,6 +140,13 @@ class DropState:
     done: tuple[Done, ...] = ()
     not_taken: tuple[NotTaken, ...] = ()
     event_ids: tuple[str, ...] = ()
+    told_days: int = 0
+    asks: bool = False
+
+    @property
+    def moved(self) -> Moved | None:
+        """Since when holders believe another last day, if they do."""
+        return Moved(self.last_day_at, self.told_days) if self.told_days and self.last_day_at else None
 
     @property
     def ready(self) -> DropRules:
@@ -170,7 +179,7 @@ def with_holders(state: DropState, added: HoldersAdded, now: datetime) -> DropSt
         return state
     state = replace(_noted(state, added.event_id), holders=max(added.holders, state.holders))
     due = issued_due(state.drop, state.ready.policy, state.ready.zone)
-    if now < due or state.revoked or state.ended(now) or not state.ready.channels:
+    if now < due or state.revoked or state.ended(now) or not (state.ready.channels or state.asks):
         return state
     waiting = [wave for wave in state.late if wave.due > now]
     if waiting:
@@ -206,8 +215,16 @@ def refusal(state: DropState, request: DropRequest, now: datetime) -> str | None
     return None
 
 
-def granted(state: DropState, request: DropRequest, now: datetime) -> DropState:
-    """The state with a request done; one that was granted before changes nothing."""
+def with_channels(state: DropState, channels: tuple[str, ...]) -> DropState:
+    """The state of a drop whose merchant tells of it by these channels now."""
+    return replace(state, rules=replace(state.ready, channels=channels))
+
+
+def granted(state: DropState, request: DropRequest, now: datetime, *, tells: bool = True) -> DropState:
+    """The state with a request done; one that was granted before changes nothing.
+
+    `tells`: a moved last day is told to whoever has heard another one, though its own moment is past.
+    """
     if request.event_id in state.event_ids:
         return state
     state = _noted(state, request.event_id)
@@ -215,7 +232,10 @@ def granted(state: DropState, request: DropRequest, now: datetime) -> DropState:
         return replace(state, revoked=True, late=())
     if request.usable_to == state.drop.usable_to:
         return state
-    return replace(state, drop=replace(state.drop, usable_to=request.usable_to), last_day_at=now)
+    heard = tells and now >= issued_due(state.drop, state.ready.policy, state.ready.zone)
+    told_days = max(state.told_days, state.drop.usable_days) if heard else state.told_days
+    moved = replace(state.drop, usable_to=request.usable_to)
+    return replace(state, drop=moved, last_day_at=now, told_days=told_days)
 
 
 def _noted(state: DropState, event_id: str) -> DropState:

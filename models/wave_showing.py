@@ -20,6 +20,7 @@ WORDLESS = {
     CANCELLED: "Cancelled before it began.",
     BROKEN_OFF: "Broken off. `carillon messages` shows what had gone by then; the others are not told.",
     ELSEWHERE: "Under way already, for another run.",
+    NO_CHANNEL: "Not sent: the merchant had switched on no channel for it.",
 }
 
 
@@ -64,6 +65,8 @@ def wave_report(state: WaveState) -> WaveReport:
     ending = CANCELLED if state.cancelled else SENT
     selected = state.counts.members
     words = f"{ending.capitalize()}. {selected} selected: {counted(state.counts)}."
+    if ending == SENT and not selected:
+        words = NOBODY
     return WaveReport(state.wave.wave_id, ending, words, selected, state.counts)
 
 
@@ -127,11 +130,11 @@ def progress_document(found: Progress) -> dict[str, Any]:
         "missed": counts.missed,
         "uncertain": counts.uncertain,
         "lapsed": counts.lapsed,
+        "elsewhere": counts.elsewhere,
         "waiting": found.waiting,
         "messages": counts.messages,
         "instead": counts.instead,
         "in_flight": found.in_flight,
-        "elsewhere": counts.elsewhere,
         "next_moment": utc_text(found.next_moment),
         "reasons": dict(found.reasons),
     }

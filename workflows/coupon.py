@@ -1,28 +1,19 @@
 """The life of one coupon drop: from the day it is known to its last day of use."""
 
-import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from workflows.lifecycle import ATTEMPT, PATIENT, Loop, read_fact
-from workflows.waiting import deliver_in_turn
+from workflows.drop_waves import DropWaves
+from workflows.lifecycle import ATTEMPT, PATIENT, read_fact
 
 with workflow.unsafe.imports_passed_through():
     from activities.coupons import Coupons
-    from models.agenda import Agenda, ChannelOutcome, Done, Notice, Report
-    from models.drop_agenda import (
-        counted,
-        drop_agenda,
-        drop_report,
-        lifecycle_of,
-        outcomes_of,
-        planned,
-        settled,
-    )
+    from models.agenda import Agenda, Done, Report
+    from models.drop_agenda import drop_agenda, drop_report, lifecycle_of, settled
     from models.drop_state import (
-        AGAIN,
         DROP_FACTS,
         DropChange,
         DropRequest,
@@ -36,11 +27,15 @@ with workflow.unsafe.imports_passed_through():
         refusal,
         with_holders,
     )
-    from models.wave import Wave
+
+MOVED_IS_TOLD = "moved-last-day-is-told"
+"""A patch: a last day that was moved before it is told only where its own moment is still to come."""
+CHANNELS_ANEW = "channels-asked-when-due"
+"""A patch: runs that began before it go by the channels that the merchant had then."""
 
 
 @workflow.defn(name="CouponWorkflow")
-class CouponWorkflow(Loop[DropState]):
+class CouponWorkflow(DropWaves):
     """`coupon:{merchant}:{drop}`, however many hold it: each of its notices is a wave. [WACA-37, WACA-38]
 
     Who holds a coupon, and who has redeemed it, is asked of SQL when a page of a wave is sent.
@@ -50,7 +45,6 @@ class CouponWorkflow(Loop[DropState]):
     def __init__(self, state: DropState) -> None:
         super().__init__(state)
         self.merchant_id = state.drop.merchant_id
-        self.writing = asyncio.Lock()
 
     @workflow.run
     async def run(self, _: DropState) -> Report:
@@ -83,8 +77,12 @@ class CouponWorkflow(Loop[DropState]):
         return self.agenda_at(self.now())
 
     async def prepare(self) -> None:
-        if self.state.rules is not None:
-            return
+        asks = workflow.patched(CHANNELS_ANEW)
+        if self.state.rules is None:
+            await self.begin()
+        self.state = replace(self.state, asks=asks)
+
+    async def begin(self) -> None:
         workflow.set_current_details(f"Reading the rules of merchant `{self.merchant_id}`")
         begun = await workflow.execute_activity_method(
             Coupons.begin_drop,
@@ -114,16 +112,6 @@ class CouponWorkflow(Loop[DropState]):
     def last_words(self, agenda: Agenda) -> Report:
         return drop_report(self.state, agenda)
 
-    def start_delivery(self, notice: Notice) -> asyncio.Task[list[ChannelOutcome]]:
-        """Each wave is a workflow of its own: told to stop, it ends in order and says what it did."""
-        wave = next(one.wave for one in planned(self.state) if one.notice.key == notice.key)
-        return asyncio.create_task(self.send(notice, wave))
-
-    async def send(self, notice: Notice, wave: Wave) -> list[ChannelOutcome]:
-        report = await deliver_in_turn(wave, AGAIN)
-        self.state = counted(self.state, report.counts)
-        return list(outcomes_of(notice, report, self.now()))
-
     def must_allow(self, request: DropRequest) -> None:
         """Refuse a request before it is written into the history."""
         if self.ended:
@@ -137,7 +125,8 @@ class CouponWorkflow(Loop[DropState]):
         self.take_in(self.now())
         if (reason := refusal(self.state, request, self.now())) is not None:
             raise ApplicationError(reason, type="Refused", non_retryable=True)
-        self.state = granted(self.state, request, self.now())
+        tells = isinstance(request, ExtendDrop) and workflow.patched(MOVED_IS_TOLD)
+        self.state = granted(self.state, request, self.now(), tells=tells)
         self.news = True
         async with self.writing:  # one after another: the last one granted is the last one written
             await workflow.execute_activity_method(

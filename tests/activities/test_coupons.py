@@ -18,11 +18,17 @@ from activities.coupons import CouponError, Coupons, held_by
 from activities.database import open_database, reading
 from activities.members import Members
 from activities.merchants import Merchants
+from activities.message_log import Closing, MessageLog
+from models.agenda import Delivery, Notice
 from models.coupon import CouponDrop, CouponState
+from models.coupon_agenda import Moved
 from models.drop_state import DropChange
+from models.ids import notice_key
 from models.member import Member
 from models.merchant import Branch, Merchant, SmsProvider, SmsSettings
 from models.notices import Kind
+from models.people import Person, Role
+from models.tables.messages import MessageStatus
 from models.wave import Audience, Wave
 from tests.requirements import requirement
 
@@ -153,6 +159,71 @@ async def test_a_made_code_is_found_as_people_type_it(coupons: Coupons, engine: 
         (held,) = await held_by(connection, "lumi", "ada")
     found = await coupons.redeem("lumi", f" {held.code.lower()} ", "till-1", IN_USE, IN_USE)
     assert found.code == held.code
+
+
+async def test_nobody_redeems_a_coupon_in_the_future(coupons: Coupons) -> None:
+    """What we are told of has happened: a moment to come counts as now, by which the coupon is judged."""
+    await given(coupons, "ada", "bo")
+    with pytest.raises(CouponError, match="cannot be used on 2027-02-20: it can be from 2027-03-01 on"):
+        await coupons.redeem("lumi", "CODE-ada", "till-1", IN_USE, NOW)
+    await coupons.redeem("lumi", "CODE-bo", "till-1", IN_USE + timedelta(days=99), IN_USE)
+    with pytest.raises(CouponError, match="it was redeemed at 2027-03-10 04:00 UTC"):
+        await coupons.redeem("lumi", "CODE-bo", "till-2", IN_USE, IN_USE)
+
+
+@requirement("WACA-35", "WACA-37")
+async def test_who_waits_for_the_phone_to_be_verified_holds_a_coupon_from_then_on(
+    coupons: Coupons, engine: AsyncEngine
+) -> None:
+    """And is told of it as one who is given it then. Who was a member before keeps the day."""
+    members = Members(engine)
+    await members.upsert([a_member("di")], NOW, granted=False)
+    await given(coupons, "ada", "di")
+    wave = a_wave(Kind.COUPON_ISSUED, since=IN_USE.isoformat())
+    assert await chosen(engine, wave, ("ada", "di")) == ([], [])
+    for name in ("ada", "di", "di"):
+        await members.grant("lumi", name, IN_USE)
+    who, found = await chosen(engine, wave, ("ada", "di"))
+    assert (who, [one.not_after for one in found]) == (["di"], [IN_USE + timedelta(days=1)])
+    held = [
+        (one.member_id, one.added_at) for name in ("ada", "di") for one in await coupons.untold("lumi", name)
+    ]
+    assert held == [("ada", NOW), ("di", IN_USE)]
+    await coupons.redeem("lumi", "CODE-di", "till", IN_USE, IN_USE)
+    assert await coupons.untold("lumi", "di") == []
+
+
+@requirement("WACA-38")
+async def test_a_moved_last_day_is_told_to_whoever_has_heard_of_another(
+    coupons: Coupons, engine: AsyncEngine
+) -> None:
+    """Whoever is still to hear of the coupon hears of the new day with it."""
+    moved = datetime(2027, 3, 30, 2, tzinfo=UTC)
+    await given(coupons, "ada")
+    await given(coupons, "bo", now=moved - timedelta(hours=9))
+    await given(coupons, "cy", now=moved + timedelta(seconds=1))
+    await Members(engine).upsert([a_member("di")], NOW)
+    await given(coupons, "di", now=moved - timedelta(hours=9))
+    longer = replace(DROP, usable_to=date(2027, 4, 3))
+    await ActivityEnvironment().run(coupons.write_drop, DropChange(longer))
+    told = {"last_day": "2027-04-03", **Moved(moved, 31).parameters}
+    wave, names = a_wave(Kind.COUPON_EXPIRING, **told), ("ada", "bo", "cy", "di")
+    assert [one.person.id for one in (await chosen(engine, wave, names))[1]] == ["ada"]
+    issued = a_wave(Kind.COUPON_ISSUED)
+    for name, at in (("bo", moved - timedelta(hours=1)), ("di", moved + timedelta(hours=1))):
+        await settle(engine, issued, name, at)
+    found = (await chosen(engine, wave, names))[1]
+    assert [one.person.id for one in found] == ["ada", "bo"], "di has just read of the new day"
+    assert {one.not_after for one in found} == {datetime(2027, 4, 3, 15, 59, 59, tzinfo=UTC)}
+
+
+async def settle(engine: AsyncEngine, wave: Wave, name: str, at: datetime) -> None:
+    """A message of that wave that was not sent, for whatever reason."""
+    person = Person(name.title(), phone="+886912345678", member_id=name, id=name)
+    key = notice_key(wave.lifecycle, wave.kind, wave.subject, name)
+    notice = Notice(key, wave.kind, Role.MEMBER, person, ("sms",), wave.due, wave.not_after)
+    delivery = Delivery(notice, None, "lumi", wave.lifecycle)
+    await MessageLog(engine).close([Closing(delivery, "sms", MessageStatus.LAPSED, "a test", at)])
 
 
 @pytest.mark.parametrize(

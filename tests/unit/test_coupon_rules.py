@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from models.agenda import ChannelOutcome, Done, Reason, Status
 from models.coupon import CouponDrop
-from models.coupon_agenda import expiring_due, expiring_telling, issued_due, issued_telling
+from models.coupon_agenda import (
+    Moved,
+    Telling,
+    expiring_due,
+    expiring_telling,
+    issued_due,
+    issued_telling,
+    moved_of,
+)
 from models.drop_agenda import drop_agenda, drop_report, outcomes_of, planned, settled
 from models.drop_state import (
     LATE_SHOWN,
@@ -26,12 +34,13 @@ from models.drop_state import (
     drop_rules,
     granted,
     refusal,
+    with_channels,
     with_holders,
 )
 from models.member_policy import CouponPolicy
 from models.merchant import Merchant, SmsProvider, SmsSettings
 from models.notices import ways
-from models.wave_showing import SENT
+from models.wave_showing import NO_CHANNEL, SENT, wordless_report
 from models.wave_state import Counts, WaveReport
 from tests.requirements import requirement
 
@@ -139,11 +148,14 @@ def owed(state: DropState, at: str) -> list[tuple[str, datetime]]:
 
 
 def sent(state: DropState, at: str) -> DropState:
+    return sent_by(state, clock(at))
+
+
+def sent_by(state: DropState, now: datetime) -> DropState:
     """The state with everything settled that is due by then."""
-    for notice in drop_agenda(state, clock(at)).owed:
-        if notice.due <= clock(at):
-            outcomes = (ChannelOutcome("sms", Status.SENT, clock(at)),)
-            state = settled(state, Done(notice, outcomes))
+    for notice in drop_agenda(state, now).owed:
+        if notice.due <= now:
+            state = settled(state, Done(notice, (ChannelOutcome("sms", Status.SENT, now),)))
     return state
 
 
@@ -153,7 +165,7 @@ def added(at: str, event: str = "") -> HoldersAdded:
 
 @requirement("WACA-38")
 def test_a_moved_last_day_moves_the_notice_and_owes_another_where_it_has_gone() -> None:
-    """One for each last day; none where the moment of the new one is past."""
+    """One for each last day: at its moment, at once where that is past, and never a second one."""
     state = sent(begun("2026-02-20 10:00"), "2026-03-10 10:00")
     longer = granted(state, ExtendDrop(event_id="a", usable_to=date(2026, 4, 10)), clock("2026-03-10 10:00"))
     assert owed(longer, "2026-03-10 10:00") == [("coupon_expiring", clock("2026-04-03 15:00"))]
@@ -162,15 +174,93 @@ def test_a_moved_last_day_moves_the_notice_and_owes_another_where_it_has_gone() 
     again = granted(told, ExtendDrop(event_id="b", usable_to=date(2026, 4, 20)), clock("2026-04-05 10:00"))
     assert owed(again, "2026-04-05 10:00") == [("coupon_expiring", clock("2026-04-13 15:00"))]
     soon = granted(again, ExtendDrop(event_id="c", usable_to=date(2026, 4, 9)), clock("2026-04-05 10:00"))
-    assert owed(soon, "2026-04-05 10:00") == []
-    assert [left.reason for left in drop_agenda(soon, clock("2026-04-05 10:00")).left_out] == [
-        Reason.KNOWN_TOO_LATE
-    ]
+    assert owed(soon, "2026-04-05 10:00") == [("coupon_expiring", clock("2026-04-05 10:00"))]
     back = granted(soon, ExtendDrop(event_id="d", usable_to=date(2026, 4, 10)), clock("2026-04-05 11:00"))
     assert owed(back, "2026-04-05 11:00") == [], "it was told of that day before"
     assert (
         granted(back, ExtendDrop(event_id="a", usable_to=date(2026, 5, 1)), clock("2026-04-05 12:00")) == back
     )
+
+
+@requirement("WACA-38")
+@pytest.mark.parametrize(
+    ("drop", "moved", "at", "told", "until"),
+    [
+        # Three days longer on the last day but one: everybody believes the 31st.
+        (SPRING, "2026-04-03", "2026-03-30 10:00", "2026-03-30 10:00", "2026-04-03 23:59:59"),
+        (SPRING, "2026-03-30", "2026-03-30 22:00", "2026-03-30 22:00", "2026-03-30 23:59:59"),
+        (SPRING, "2026-03-31", "2026-03-30 10:00", "2026-03-24 15:00", "2026-03-25 15:00"),
+        # Shortened to five days, of 31 that were told: at once, or seven days before where that is to come.
+        (SPRING, "2026-03-05", "2026-03-03 10:00", "2026-03-03 10:00", "2026-03-05 23:59:59"),
+        (
+            a_drop("2026-03-20", "2026-03-31", "2026-03-01"),
+            *("2026-03-24", "2026-03-02 10:00", "2026-03-17 15:00", "2026-03-18 15:00"),
+        ),
+        # A coupon of five days becomes one of six, and one of eight.
+        (a_drop("2026-03-01", "2026-03-05"), "2026-03-06", "2026-03-02 10:00", None, None),
+        (
+            a_drop("2026-03-01", "2026-03-05"),
+            *("2026-03-08", "2026-03-02 10:00", "2026-03-02 10:00", "2026-03-08 23:59:59"),
+        ),
+        # Before anybody had heard of it.
+        (SPRING, "2026-03-05", "2026-03-01 14:59", None, None),
+    ],
+)
+def test_a_last_day_that_was_moved_too_late_for_its_notice_is_told_at_once(
+    drop: CouponDrop, moved: str, at: str, told: str | None, until: str | None
+) -> None:
+    """Whoever has heard another one believes it still. Short from first to last it gets no notice."""
+    state = begun("2026-02-20 10:00", drop)
+    request = ExtendDrop(event_id="x", usable_to=date.fromisoformat(moved))
+    after = granted(state, request, clock(at))
+    found = [one.notice for one in planned(after) if one.notice.kind.value == "coupon_expiring"]
+    assert [(one.due, one.not_after) for one in found] == (
+        [(clock(told), clock(until))] if told and until else []
+    )
+    if not told:
+        left = {one.kind.value: one.reason for one in drop_agenda(after, clock(at)).left_out}
+        assert left["coupon_expiring"] is Reason.SHORT_COUPON
+    if told == at:
+        before = granted(state, request, clock(at), tells=False)
+        assert "coupon_expiring" not in dict(owed(before, at)), "as it was for lives that began before"
+
+
+@requirement("WACA-38")
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(6, 40),
+    st.lists(st.tuples(st.integers(0, 5 * 24 * 60), st.integers(0, 30)), min_size=1, max_size=12),
+)
+def test_a_last_day_that_holders_have_not_heard_is_owed_to_them(
+    length: int, moves: list[tuple[int, int]]
+) -> None:
+    """However often it is moved after the issued notice has gone; and no day is told twice."""
+    first = date(2026, 3, 1)
+    state = begun("2026-02-20 10:00", replace(SPRING, usable_to=first + timedelta(days=length)))
+    now, heard = clock("2026-03-01 15:00"), str(state.drop.usable_to)
+    for number, (minutes, days) in enumerate(moves):
+        now += timedelta(minutes=minutes)
+        state = sent_by(state, now)
+        last = now.astimezone(ZoneInfo(TAIPEI)).date() + timedelta(days=days)
+        request = ExtendDrop(event_id=str(number), usable_to=last)
+        if refusal(state, request, now) is not None:
+            break
+        state = granted(state, request, now)
+        told = [done.notice.key.split("/")[-2] for done in state.done]
+        assert len(told) == len(set(told))
+        coming = [one for one in drop_agenda(state, now).owed if one.kind.value == "coupon_expiring"]
+        assert str(last) in (*told, heard, *(one.key.split("/")[-2] for one in coming))
+
+
+@requirement("WACA-38")
+def test_who_holds_it_since_a_last_day_was_moved_hears_of_that_day_with_the_coupon() -> None:
+    """The others at once."""
+    drop, moved = a_drop("2026-03-01", "2026-04-03"), Moved(clock("2026-03-30 10:00"), 31)
+    told = expiring_telling(drop, POLICY, TAIPEI, clock("2026-03-02 10:00"), moved)
+    assert told == Telling(moved.at, clock("2026-04-03 23:59:59"))
+    assert expiring_telling(drop, POLICY, TAIPEI, moved.at + SECOND, moved) is None
+    assert moved_of(moved.parameters) == moved
+    assert moved_of({"last_day": "2026-04-03"}) is None
 
 
 @requirement("WACA-38")
@@ -223,6 +313,25 @@ def test_of_a_drop_that_began_without_any_channel_nobody_is_told_and_the_agenda_
     agenda = drop_agenda(state, clock("2026-03-05 10:00"))
     assert agenda.owed == ()
     assert {left.reason for left in agenda.left_out} == {Reason.CHANNEL_OFF}
+
+
+@requirement("WACA-37", "WACA-39")
+def test_a_channel_that_is_switched_on_before_the_moment_is_gone_by() -> None:
+    """Until then nothing is promised; when it is due it is asked for, and once it is there for what comes."""
+    off = begun("2026-02-20 10:00", rules=replace(RULES, channels=()))
+    state = replace(off, asks=True)
+    before, due = drop_agenda(state, clock("2026-02-21 10:00")), drop_agenda(state, clock("2026-03-01 15:00"))
+    assert (before.owed, before.next_moment) == ((), clock("2026-03-01 15:00"))
+    assert [left.reason for left in before.left_out] == [Reason.CHANNEL_OFF] * 2
+    assert [(one.kind.value, one.channels) for one in due.owed] == [("coupon_issued", ("sms",))]
+    assert [left.kind.value for left in due.left_out] == ["coupon_expiring"]
+    on = with_channels(state, ("sms",))
+    assert [kind for kind, _ in owed(on, "2026-02-21 10:00")] == ["coupon_issued", "coupon_expiring"]
+    later = with_holders(
+        sent(state, "2026-03-01 15:00"), added("2026-03-02 10:00"), clock("2026-03-02 10:00")
+    )
+    assert owed(later, "2026-03-02 10:00") == [("coupon_issued", clock("2026-03-02 10:00"))]
+    assert drop_agenda(off, clock("2026-03-01 15:00")).owed == (), "a life that began before does not ask"
 
 
 @requirement("WACA-37")
@@ -295,3 +404,5 @@ def test_what_came_of_a_wave_is_the_best_that_came_of_anybody() -> None:
         report = WaveReport("w", SENT, "words", counts=counts)
         (outcome,) = outcomes_of(one.notice, report, clock("2026-03-01 15:00"))
         assert (outcome.channel, outcome.status, outcome.reason) == ("sms", status, "words")
+    (outcome,) = outcomes_of(one.notice, wordless_report(one.wave, NO_CHANNEL), clock("2026-03-01 15:00"))
+    assert (outcome.status, "switched on no channel" in outcome.reason) == (Status.REFUSED, True)

@@ -58,7 +58,7 @@ def test_pages_follow_each_other_over_several_cuts() -> None:
 
 def test_an_empty_audience_is_over_at_once() -> None:
     state = with_cut(WaveState(WAVE), Cut((), last=True))
-    assert (state.over, wave_report(state).words) == (True, "Sent. 0 selected: 0 sent.")
+    assert (state.over, wave_report(state).words) == (True, "Nobody was there to be told.")
 
 
 @pytest.mark.parametrize(

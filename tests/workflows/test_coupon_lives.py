@@ -1,6 +1,7 @@
 """Whole lives of coupon drops on the real server, with time skipped and every message read from the log."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,21 +17,25 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from activities import merchants
 from activities.coupon_holders import Holder
 from activities.coupons import CouponError, Coupons, held_by
-from activities.database import reading
-from activities.members import Members
+from activities.database import reading, writing
+from activities.members import Enrolment, Members
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from client import EndedError, RefusedError
+from commands.membership import Membership
 from models import drop_state
 from models.agenda import Agenda, Reason, Report, Status
 from models.coupon import CouponDrop
 from models.drop_state import DropStage, ExtendDrop, HoldersAdded, RevokeDrop
 from models.ids import coupon_workflow_id, wave_workflow_id
 from models.member import Member
+from models.merchant import SmsProvider, SmsSettings
 from models.policy import ClassPolicy, GatePolicy
 from models.wave import Audience
+from models.wave_showing import NOBODY
 from temporal_server import dynamic_config_arguments, server_program
 from tests.requirements import requirement
 from tests.waves import begin as begin_wave
@@ -107,6 +112,14 @@ async def told(world: World) -> dict[str, list[str]]:
         if row["status"] == "sent":
             found.setdefault(row["recipient"].lower(), []).append(row["kind"])
     return found
+
+
+async def coupons_told(world: World) -> dict[str, list[str]]:
+    """The same, of coupons alone."""
+    found = {
+        name: [kind for kind in kinds if "coupon" in kind] for name, kinds in (await told(world)).items()
+    }
+    return {name: kinds for name, kinds in found.items() if kinds}
 
 
 async def code_of(world: World, name: str) -> str:
@@ -293,7 +306,7 @@ async def waiting_at(wave: WorkflowHandle[Any, Any]) -> datetime | None:
 
 @requirement("WACA-38")
 async def test_a_moved_last_day_moves_the_notice(world: World) -> None:
-    """Before it went: only the new one comes. After: another one names the new day."""
+    """Before it went: only the new one comes. After: another one names the new day, at once if need be."""
     drop = a_drop(1, 1, 10)
     lifecycle = await begun(world, drop, "ada")
     found = await world.carillon.agenda(lifecycle)
@@ -313,8 +326,15 @@ async def test_a_moved_last_day_moves_the_notice(world: World) -> None:
     assert await told(world) == {"ada": [ISSUED, EXPIRING, EXPIRING]}
 
     soon = await world.carillon.ask(lifecycle, ExtendDrop(event_id="x3", usable_to=day(18)))
-    assert soon.owed == ()
-    assert [left.reason for left in soon.left_out] == [Reason.KNOWN_TOO_LATE]
+    (notice,) = soon.owed
+    assert clock(14) <= notice.due < clock(14, 16)
+    assert notice.not_after == clock(19, 0) - SECOND
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 4)
+    assert await told(world) == {"ada": [ISSUED, EXPIRING, EXPIRING, EXPIRING]}
+    assert len({sms.message for sms in world.twsms.accepted[1:]}) == 3, "each names another day"
+    back = await world.carillon.ask(lifecycle, ExtendDrop(event_id="back", usable_to=day(21)))
+    assert back.owed == (), "that day was told of before"
+    await world.carillon.ask(lifecycle, ExtendDrop(event_id="again", usable_to=day(18)))
     with pytest.raises(RefusedError, match="is past: write"):
         await world.carillon.ask(lifecycle, ExtendDrop(event_id="x4", usable_to=day(13)))
     kept = (await Coupons(world.engine).drop(SHOP.id, drop.drop_id)).drop
@@ -322,6 +342,50 @@ async def test_a_moved_last_day_moves_the_notice(world: World) -> None:
     await world.to_the_end(lifecycle)
     with pytest.raises(EndedError):
         await world.carillon.ask(lifecycle, ExtendDrop(event_id="x5", usable_to=day(900)))
+
+
+@requirement("WACA-38")
+async def test_a_moved_last_day_is_told_of_once_it_is_written_down(world: World) -> None:
+    """However long the database is busy: the pages of its wave read the day there."""
+    drop = a_drop(-9, -9, 10)
+    lifecycle = await begun(world, drop, "ada")
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+    async with writing(world.engine):
+        asking = asyncio.create_task(
+            world.carillon.ask(lifecycle, ExtendDrop(event_id="x", usable_to=day(2)))
+        )
+        await world.until(lifecycle, lambda agenda: bool(agenda.owed) and agenda.owed[0].due < clock(1))
+        await asyncio.sleep(1)
+    await asking
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
+    assert await told(world) == {"ada": [ISSUED, EXPIRING]}
+
+
+@requirement("WACA-37", "WACA-38")
+async def test_a_last_day_that_is_moved_at_night_is_told_of_in_the_morning(world: World) -> None:
+    """To whoever has heard of another one. Who is given the coupon after that reads the new day with it."""
+    await Merchants(world.engine).apply(replace(SHOP, gate=GatePolicy()), now())
+    await Members(world.engine).upsert([replace(a_member(name), zone=SHOP.zone) for name in NAMES], now())
+    drop = a_drop(1, 1, 20)
+    lifecycle = await begun(world, drop, "ada")
+    await world.forward_to(lifecycle, clock(1))
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+    await world.forward_to(lifecycle, clock(2, 23))
+    # Below seven days, of twenty that were told.
+    found = await world.carillon.ask(lifecycle, ExtendDrop(event_id="x", usable_to=day(5)))
+    assert [(one.kind, one.not_after) for one in found.owed] == [(EXPIRING, clock(6, 0) - SECOND)]
+    await given(world, drop, "bo")
+    waves = [
+        world.handle(wave_workflow_id(SHOP.id, f"coupon.{drop.drop_id}.{name}"))
+        for name in (day(5), "late-1")
+    ]
+    for wave in waves:
+        nine = await eventually(partial(waiting_at, wave))
+        assert nine.astimezone(ZONE).strftime("%H:%M") == "09:00"
+        await world.skipper.fast_forward(wave, nine - await world.clock(wave.id) + SECOND)
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 3)
+    assert await told(world) == {"ada": [ISSUED, EXPIRING], "bo": [ISSUED]}
+    assert (await world.to_the_end(lifecycle)).sent == 3
 
 
 @requirement("WACA-38")
@@ -354,6 +418,95 @@ async def test_a_revoked_drop_is_told_of_no_more(world: World) -> None:
     with pytest.raises(CouponError, match="is revoked"):
         await Coupons(world.engine).add(drop, [Holder("bo")], clock(2))
     assert not (await world.carillon.start_coupon(drop)).new
+    for event_id in ("off", "off again"):
+        again = await world.carillon.ask(lifecycle, RevokeDrop(event_id=event_id))
+        assert (again.stage, again.owed) == (DropStage.REVOKED, ())
+    with pytest.raises(EndedError):
+        await world.carillon.ask(lifecycle, ExtendDrop(event_id="x", usable_to=day(30)))
+
+
+@requirement("WACA-39")
+async def test_a_drop_is_told_of_by_the_channels_that_its_merchant_has_at_the_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SMS is switched on after the drop was made, and off, and on again."""
+    monkeypatch.setattr(merchants, "FRESH_SECONDS", 0)
+
+    async def sms(provider: SmsProvider) -> None:
+        await Merchants(world.engine).apply(replace(SHOP, sms=SmsSettings(provider)), now())
+
+    await sms(SmsProvider.OFF)
+    drop = a_drop(1, 1, 15)
+    lifecycle = await begun(world, drop, "ada")
+    found = await world.carillon.agenda(lifecycle)
+    assert (found.owed, {left.reason for left in found.left_out}) == ((), {Reason.CHANNEL_OFF})
+    await sms(SmsProvider.TWSMS)
+    await world.forward_to(lifecycle, clock(1))
+    found = await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+    assert (owed(found), await told(world)) == ([(EXPIRING, clock(8))], {"ada": [ISSUED]})
+    await sms(SmsProvider.OFF)
+    await given(world, drop, "bo")
+    found = await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
+    assert (found.done[-1].status, found.owed) == (Status.REFUSED, ())
+    assert "switched on no channel" in found.done[-1].outcomes[0].reason
+    await sms(SmsProvider.TWSMS)
+    await world.forward_to(lifecycle, clock(8))
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 3)
+    assert await told(world) == {"ada": [ISSUED, EXPIRING], "bo": [EXPIRING]}
+    assert (await world.to_the_end(lifecycle)).sent == 3
+
+
+@requirement("WACA-35", "WACA-37")
+async def test_who_verifies_the_phone_after_the_issue_hears_of_the_coupon_then(world: World) -> None:
+    """It was given to somebody who was no member yet, and nobody could tell of it."""
+    way = Membership(world.engine, world.carillon, SHOP)
+    await way.register(Enrolment(a_member("fay")), now())
+    (code,) = re.findall("[0-9]{6}", world.twsms.accepted[-1].message)
+    drop, ahead = a_drop(-1, -1, 20), a_drop(2, 2, 20)
+    lifecycle, later = await begun(world, drop, "ada", "fay"), await begun(world, ahead, "fay")
+    await world.until(lifecycle, lambda agenda: len(agenda.done) == 1)
+    assert await coupons_told(world) == {"ada": [ISSUED]}
+    for _ in range(2):
+        await way.verify("fay", code, datetime.now(UTC))
+    found = await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
+    assert owed(found) == [(EXPIRING, clock(13))]
+    assert await coupons_told(world) == {"ada": [ISSUED], "fay": [ISSUED]}
+    assert owed(await world.carillon.agenda(later))[0] == (ISSUED, clock(2))
+    assert (await world.to_the_end(lifecycle)).sent == 4
+
+
+@requirement("WACA-37")
+@pytest.mark.parametrize("first", [0, 1])
+async def test_whoever_two_waves_come_to_is_counted_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """Given the coupon again at night, with others: whichever wave is the first in the morning."""
+    monkeypatch.setattr(drop_state, "PAUSE", SECOND)
+    await Merchants(world.engine).apply(replace(SHOP, gate=GatePolicy()), now())
+    await Members(world.engine).upsert([replace(a_member(name), zone=SHOP.zone) for name in NAMES], now())
+    drop = a_drop(1, 1, 5)
+    lifecycle = await begun(world, drop)
+    await world.forward_to(lifecycle, clock(1, 23))
+    found = await world.quiet(lifecycle)
+    assert (found.done[0].status, found.done[0].outcomes[0].reason) == (Status.LAPSED, NOBODY)
+    ids = [wave_workflow_id(SHOP.id, f"coupon.{drop.drop_id}.late-{number}") for number in (1, 2)]
+    coupons = Coupons(world.engine)
+    for wave, names in zip(ids, (NAMES[:2], NAMES), strict=True):
+        added = await coupons.add(drop, map(Holder, names), await world.clock(lifecycle))
+        assert added.since is not None
+        await world.carillon.tell(lifecycle, HoldersAdded(event_id=wave, since=added.since, holders=3))
+        await eventually(partial(waiting_at, world.handle(wave)))
+    for wave in (ids[first], ids[1 - first]):
+        left = clock(2, 9) - await world.clock(wave) + SECOND
+        await world.skipper.fast_forward(world.handle(wave), left)
+        await world.handle(wave).result()
+    found = await world.until(lifecycle, lambda agenda: len(agenda.done) == 3)
+    assert await told(world) == {name: [ISSUED] for name in NAMES}
+    words = [done.outcomes[0].reason for done in found.done[1:]]
+    alone = ["2 selected: 2 sent", "3 selected: 1 sent, 2 by another wave"]
+    taken = ["3 selected: 3 sent", "2 selected: 0 sent, 2 by another wave"]
+    assert words == [f"Sent. {one}." for one in (taken if first else alone)]
+    assert (await world.to_the_end(lifecycle)).sent == 3
 
 
 async def test_a_drop_that_is_told_of_many_holders_goes_on_in_new_runs(tmp_path: Path) -> None:
