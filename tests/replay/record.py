@@ -12,12 +12,13 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
@@ -25,6 +26,7 @@ from activities.coupon_holders import Holder
 from activities.coupons import Coupons
 from activities.members import Members
 from activities.merchants import FRESH_SECONDS, Merchants
+from activities.tasks import Tasks
 from models import booking_record
 from models.agenda import Agenda
 from models.booking import OrderStatus
@@ -46,14 +48,14 @@ from models.member_policy import MemberPolicy
 from models.merchant import Merchant, PaymentMethod, SmsSettings, booking_rules
 from models.notices import Kind
 from models.people import Person
-from models.regular_task import Gift, TaskKind
+from models.regular_task import Gift, RegularTask, TaskKind
 from models.task_waves import TaskRun, run_stamp
 from models.timing import local_day
 from models.wave import Audience, Wave, Words
 from temporal_server import dynamic_config_arguments, server_program
 from tests.tasks import LONG_AGO, SHOP, TAIPEI, accrue, at_ten, enrol, lot, member, task
 from tests.waves import Running, begin, wave
-from tests.world import ADA, BO, CY, MERCHANT, World, a_world, booking, now, service
+from tests.world import ADA, BO, CY, MERCHANT, World, a_world, booking, eventually, now, service
 from workflows.booking import BookingWorkflow
 from workflows.lifecycle import SEARCH_ATTRIBUTES
 from workflows.regular_task import RegularTaskWorkflow
@@ -318,16 +320,23 @@ async def cancelled(world: World) -> str:
 
 async def a_run(world: World, kind: TaskKind, **changes: object) -> str:
     """One run of a task to its end."""
-    at, made = at_ten(), task(kind, **changes)
+    at = at_ten()
+    run_id = await begun(world, task(kind, **changes), at)
+    await world.skipper.fast_forward(world.handle(run_id), at - now() + timedelta(hours=30))
+    await world.handle(run_id).result()
+    return run_id
+
+
+async def begun(world: World, made: RegularTask, at: datetime) -> str:
+    """One run of a task, applied just now."""
+    await Tasks(world.engine, Merchants(world.engine)).keep([made], now())
     run_id = task_run_id(SHOP.id, made.task_id, f"{run_stamp(at)}-{uuid4().hex[:6]}")
-    handle = await world.client.start_workflow(
+    await world.client.start_workflow(
         RegularTaskWorkflow.run,
         TaskRun(made, TAIPEI, at),
         id=run_id,
         task_queue=world.settings.task_queue,
     )
-    await world.skipper.fast_forward(handle, at - now() + timedelta(hours=30))
-    await handle.result()
     return run_id
 
 
@@ -342,6 +351,40 @@ async def a_birthday_in_two_zones(world: World) -> str:
     await enrol(world, member("ada", birth_date=born))
     await enrol(world, member("bo", birth_date=born, zone="Europe/Paris"))
     return await a_run(world, TaskKind.BIRTHDAY, cron="", gift=Gift("stars", Decimal(5), days=30))
+
+
+async def a_birthday_under_way(world: World) -> str:
+    """Taipei is greeted, Paris is still to come."""
+    born = local_day(at_ten(), TAIPEI).replace(year=1990)
+    await enrol(world, member("ada", birth_date=born))
+    await enrol(world, member("bo", birth_date=born, zone="Europe/Paris"))
+    made = replace(
+        task(TaskKind.BIRTHDAY, cron="", gift=Gift("stars", Decimal(5), days=30)), task_id="wishes"
+    )
+    run_id = await begun(world, made, at_ten())
+    await world.forward_to(run_id, at_ten() + timedelta(minutes=1))
+    await eventually(partial(_has_greeted, world, run_id))
+    return run_id
+
+
+async def _has_greeted(world: World, run_id: str) -> bool | None:
+    """Whether the run's first wave is over."""
+    async for event in world.handle(run_id).fetch_history_events():
+        if event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
+            return True
+    return None
+
+
+async def a_birthday_that_begins_late(world: World) -> str:
+    """Nobody worked until its day was over."""
+    midnight = now().replace(hour=0, minute=0, second=0) - timedelta(days=1, hours=8)
+    born = local_day(midnight, TAIPEI).replace(year=1990)
+    await enrol(world, member("ada", birth_date=born))
+    await enrol(world, member("bo", birth_date=born, zone="Europe/Paris"))
+    made = task(TaskKind.BIRTHDAY, cron="", gift=Gift("stars", Decimal(5)), catch_up_hours=36)
+    run_id = await begun(world, made, midnight)
+    await world.handle(run_id).result()
+    return run_id
 
 
 async def upkeep(world: World) -> str:
@@ -394,6 +437,8 @@ LIVES: dict[str, dict[str, Life]] = {
     "task": {
         "bonuses-that-burn": bonuses_that_burn,
         "birthday-in-two-zones": a_birthday_in_two_zones,
+        "birthday-under-way": a_birthday_under_way,
+        "birthday-that-begins-late": a_birthday_that_begins_late,
         "upkeep": upkeep,
         "news": news_by_the_calendar,
     },
