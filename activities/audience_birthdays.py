@@ -59,7 +59,9 @@ class BirthdaysAudience:
                 bonus=given.get(member_id),
                 balances=balances.get(member_id, ()),
             )
-            chosen.append(Chosen(replace(member.person, zone=zone), content))
+            person = member.person
+            # A telephone tells better than a branch where its quiet hours are.
+            chosen.append(Chosen(person if person.phone else replace(person, zone=zone), content))
         return chosen
 
 
