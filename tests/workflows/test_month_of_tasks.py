@@ -65,8 +65,8 @@ Told = tuple[str, str, str, str, date]
 
 
 def people(random: Random, first: date) -> list[Somebody]:
-    """A third of them celebrate within the month or beside it, one on 29 February."""
-    found = []
+    """A third of them celebrate within the month or beside it; of three it is the end of February."""
+    found = [Somebody(f"f{number}", (2, 27 + number), "", ("gold",)) for number in range(3)]
     for number in range(MEMBERS):
         near = first + timedelta(days=random.randrange(-3, 34))
         born = (near.month, near.day) if number % 3 == 0 else random.choice([None, (7, 7), (12, 24)])
