@@ -162,6 +162,7 @@ def _activities(engine: AsyncEngine, channels: Channels, receipts: Receipts) -> 
         tasks.begin,
         tasks.end,
         tasks.zones,
+        tasks.standing,
         task_bonuses.give,
         task_bonuses.burn,
         upkeep.poll_receipts,

@@ -67,7 +67,7 @@ class TaskBonuses:
                 giving.gift.amount,
                 event,
                 at=giving.occasion.due,
-                expires_at=gift_ends(giving.gift.days, giving.occasion),
+                expires_at=gift_ends(giving.gift.days, giving.occasion, giving.now),
                 note="birthday",
             )
             for event, member_id in events.items()

@@ -17,6 +17,7 @@ from activities.merchants import Merchants
 from models.regular_task import RegularTask, TaskKind
 from models.tables.merchants import MerchantRow
 from models.tables.tasks import RegularTaskRow, TaskRunRow
+from models.task_waves import GIFTS_LATE
 
 TASKS = RegularTaskRow.__table__  # type: ignore[attr-defined]
 RUNS = TaskRunRow.__table__  # type: ignore[attr-defined]
@@ -65,6 +66,22 @@ class Celebrating:
 
     merchant_id: str
     birthdays: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which task is asked about."""
+
+    merchant_id: str
+    task_id: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A task as it was last applied; None: it is there no more. `paused`: as far as `carillon task` knows."""
+
+    task: RegularTask | None = None
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,9 +212,22 @@ class Tasks:
                 .values(done_at=ending.now, words=ending.words)
             )
 
+    @activity.defn(name="task_as_it_stands")
+    async def standing(self, asked: Asked) -> Standing:
+        """The task as it stands now: it may have been changed, paused or removed since its run began."""
+        query = select(TASKS.c.document, TASKS.c.paused).where(*_named(asked.merchant_id, [asked.task_id]))
+        async with reading(self._engine) as connection:
+            found = (await connection.execute(query)).one_or_none()
+        return (
+            Standing(_task.validate_json(found.document), found.paused) if found is not None else Standing()
+        )
+
     @activity.defn(name="birthday_zones")
     async def zones(self, celebrating: Celebrating) -> list[str]:
-        """The zones in which somebody with such a birth date lives, in order."""
+        """The zones in which somebody with such a birth date lives, in order.
+
+        Those of the shop are among them: who becomes a member in the course of the day is mostly there.
+        """
         merchant = await self._merchants.get(celebrating.merchant_id)
         query = (
             select(MEMBERS.c.zone, MEMBERS.c.branch_id)
@@ -210,7 +240,8 @@ class Tasks:
         )
         async with reading(self._engine) as connection:
             found = (await connection.execute(query)).all()
-        return sorted({zone or merchant.zone_of(branch_id) for zone, branch_id in found})
+        places = {merchant.zone_of(place) for place in ("", *(branch.id for branch in merchant.branches))}
+        return sorted(places | {zone or merchant.zone_of(branch_id) for zone, branch_id in found})
 
 
 async def _paused(connection: AsyncConnection, merchants: Collection[str]) -> set[tuple[str, str]]:
@@ -230,9 +261,11 @@ async def _last_run(connection: AsyncConnection, task: RegularTask, before: date
 async def _reason_to_skip(connection: AsyncConnection, beginning: Beginning) -> str:
     """Birthdays have each their own day, and bonuses their marks: a later run takes nothing from these."""
     task = beginning.task
+    birthday = task.kind is TaskKind.BIRTHDAY
     if beginning.too_late:
-        return f"missed by more than {task.catch_up_hours} hours"
-    if task.kind is TaskKind.BIRTHDAY or task.kind in NOTICES:
+        late = f"{GIFTS_LATE.days} days: no greeting, no gift" if birthday else f"{task.catch_up_hours} hours"
+        return f"missed by more than {late}"
+    if birthday or task.kind in NOTICES:
         return ""
     later = (
         select(RUNS.c.run_at).where(_line(task), RUNS.c.run_at > beginning.run_at.astimezone(UTC)).limit(1)

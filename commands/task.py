@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from activities.tasks import Asked
 from commands.failures import Mistake, talking_to_temporal
 from commands.output import err, plain, print_json, say, table, warn
 from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
@@ -126,7 +127,7 @@ def pause(
     address: Address = None,
     namespace: Namespace = None,
 ) -> None:
-    """Let a task start nothing until it is resumed. What runs already goes on."""
+    """Let a task start nothing until it is resumed. What runs already goes on, but for birthdays to come."""
     asyncio.run(_hold(Reach(data_dir, address, namespace), task, note, paused=True))
     say((task, "bold"), " is paused")
 
@@ -139,7 +140,7 @@ def resume(
     address: Address = None,
     namespace: Namespace = None,
 ) -> None:
-    """Let a task run again, from its next moment on."""
+    """Let a task run again, from its next moment on; today's birthdays that it has not brought come too."""
     asyncio.run(_hold(Reach(data_dir, address, namespace), task, note, paused=False))
     say((task, "bold"), " is on")
 
@@ -152,7 +153,7 @@ def remove(
     address: Address = None,
     namespace: Namespace = None,
 ) -> None:
-    """Remove one task. What runs already goes on; the file still names it, and apply makes it again."""
+    """Remove one task. What runs already goes on, but for birthdays to come; apply makes it again."""
     asyncio.run(_remove(Reach(data_dir, address, namespace), task, yes=yes))
     say((task, "bold"), " is removed")
 
@@ -204,17 +205,19 @@ async def _run(reach: Reach, name: str) -> str:
     merchant_id, task_id = named(name)
     async with shop_of(reach, merchant_id) as shop:
         job = TaskRun(await _stored(shop, task_id), shop.merchant.zone)
+        standing = await shop.tasks.standing(Asked(merchant_id, task_id))
+        if standing.paused and job.task.kind is TaskKind.BIRTHDAY:
+            raise Mistake(f"task {name!r} is paused, and so are its birthdays: resume it, and today's come")
         return await shop.schedules.run(job, datetime.now(UTC))
 
 
 async def _hold(reach: Reach, name: str, note: str, *, paused: bool) -> None:
     merchant_id, task_id = named(name)
     async with shop_of(reach, merchant_id) as shop:
-        done = shop.schedules.pause if paused else shop.schedules.resume
-        if not await done(task_id, note):
+        found = shop.pause(task_id, note) if paused else shop.resume(task_id, note, datetime.now(UTC))
+        if not await found:
             await _stored(shop, task_id)
             raise Mistake(f"task {name!r} has no schedule: apply its file again")
-        await shop.tasks.hold(merchant_id, [task_id], paused=paused)
 
 
 async def _remove(reach: Reach, name: str, *, yes: bool) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from activities.merchants import Merchants
+from activities.merchants import FRESH_SECONDS, Merchants
 from activities.tasks import Tasks
 from commands.task_schedules import Planned, TaskSchedules
 from intake.problems import shown
@@ -17,7 +17,10 @@ from models.birthday import occasions
 from models.merchant import Merchant
 from models.regular_task import RegularTask, TaskKind
 from models.task_runs import task_runs
-from models.task_waves import TaskRun
+from models.task_waves import DAY, TaskRun
+
+KNOWN = timedelta(seconds=FRESH_SECONDS + 1)
+"""By then every worker knows where the merchant is."""
 
 
 class What(StrEnum):
@@ -31,11 +34,12 @@ class What(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """What apply does to one task; `words` say what is different."""
+    """What apply does to one task; `words` say what is different. `moved`: the merchant's zone is."""
 
     task_id: str
     what: What
     words: str = ""
+    moved: bool = False
 
 
 @dataclass
@@ -72,7 +76,8 @@ class Shop:
     async def apply(self, wanted: Sequence[RegularTask], changes: Sequence[Change], now: datetime) -> None:
         """Do it. Broken off anywhere, the same again does the rest.
 
-        What is new is known before it runs, and what goes is still known until it runs no more.
+        What is new is known before it runs, and what goes is still known until it runs no more. The birthdays
+        of today are begun again: their run has passed, and knows only the hour that the task had at midnight.
         """
         gone = [change.task_id for change in changes if change.what is What.REMOVE]
         await self.tasks.keep(wanted, now)
@@ -82,6 +87,35 @@ class Shop:
             await self.schedules.remove(task_id)
         await self.tasks.remove(self.merchant.id, gone)
         await self._note_the_paused()
+        moved = {change.task_id for change in changes if change.moved}
+        for task in wanted:
+            await self.celebrate(task, now, moved=task.task_id in moved)
+
+    async def pause(self, task_id: str, note: str) -> bool:
+        """Let a task start nothing, and its birthdays wait; answers whether it has a schedule."""
+        if not await self.schedules.pause(task_id, note):
+            return False
+        await self.tasks.hold(self.merchant.id, [task_id], paused=True)
+        return True
+
+    async def resume(self, task_id: str, note: str, now: datetime) -> bool:
+        """Let a task run again, its birthdays from today's on; answers whether it has a schedule."""
+        if not await self.schedules.resume(task_id, note):
+            return False
+        await self.tasks.hold(self.merchant.id, [task_id], paused=False)
+        for task in await self.tasks.of(self.merchant.id):
+            if task.task_id == task_id:
+                await self.celebrate(task, now)
+        return True
+
+    async def celebrate(self, task: RegularTask, now: datetime, *, moved: bool = False) -> None:
+        """Begin today's birthdays again, if it is a task of these. Of a paused one none come.
+
+        In a zone to which the merchant has moved the day may be over that was still to come in the other.
+        """
+        days = [now - DAY, now] if moved else [now]
+        for at in days if task.kind is TaskKind.BIRTHDAY else ():
+            await self.schedules.again(TaskRun(task, self.merchant.zone), at, KNOWN if moved else None)
 
     async def _note_the_paused(self) -> None:
         """Some may have been paused or resumed elsewhere, as in the Web UI."""
@@ -106,12 +140,12 @@ def _change(task: RegularTask, zone: str, stored: RegularTask | None, planned: P
         return Change(task.task_id, What.CREATE, "it has no schedule")
     if planned.job is None:
         return Change(task.task_id, What.CHANGE, "its schedule is of another version")
-    words = _differences(planned.job.task, task)
-    if planned.job.zone != zone:
+    words, moved = _differences(planned.job.task, task), planned.job.zone != zone
+    if moved:
         words.append(f"zone: {planned.job.zone} -> {zone}")
     if not words and stored != task:
         words.append("the database does not know it as it runs")
-    return Change(task.task_id, What.CHANGE if words else What.KEEP, "; ".join(words))
+    return Change(task.task_id, What.CHANGE if words else What.KEEP, "; ".join(words), moved)
 
 
 def _differences(old: RegularTask, new: RegularTask) -> list[str]:

@@ -102,13 +102,22 @@ class TaskSchedules:
     async def run(self, job: TaskRun, at: datetime) -> str:
         """Start a run by hand; answers its id."""
         at = at.replace(second=0, microsecond=0)
+        return await self._start(replace(job, at=at), run_stamp(at))
+
+    async def again(self, job: TaskRun, at: datetime, delay: timedelta | None = None) -> None:
+        """Start the run of the day that `at` falls into, besides that day's own; it doubles nothing."""
+        await self._start(replace(job, at=at), f"{at:%Y%m%dT%H%M%S.%fZ}", delay)
+
+    async def _start(self, job: TaskRun, stamp: str, delay: timedelta | None = None) -> str:
+        """Start a run; answers its id."""
         handle = await self._client.start_workflow(
             RegularTaskWorkflow.run,
-            replace(job, at=at),
-            id=task_run_id(self.merchant_id, job.task.task_id, run_stamp(at)),
+            job,
+            id=task_run_id(self.merchant_id, job.task.task_id, stamp),
             task_queue=self._task_queue,
             search_attributes=_attributes(self.merchant_id),
             static_summary=_summary(job.task),
+            start_delay=delay,
         )
         return handle.id
 

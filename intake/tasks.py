@@ -44,7 +44,8 @@ class TaskEntry:
     `at`: the hour of a birthday's greeting, on the member's own clock. `gift`: the bonuses that come with it.
     `groups`: a promotion goes to the members of at least one of them. `everybody`: true lets a promotion
     without groups go to all members. `words`: a promotion's text, by locale.
-    `catch_up_hours`: a run missed by more than this is not made up for.
+    `catch_up_hours`: a run missed by more than this is not made up for. A birthday's greeting is not, either;
+    its gift is.
     """
 
     id: str

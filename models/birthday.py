@@ -71,6 +71,10 @@ def _days(first: date, last: date) -> list[date]:
     return [first + number * ONE_DAY for number in range((last - first).days + 1)]
 
 
-def gift_ends(days: int, occasion: Occasion) -> datetime | None:
-    """When a gift of so many days can no longer be spent: it holds on the last of them still. [LOY-81]"""
-    return end_of_day(occasion.day + days * ONE_DAY, occasion.zone) + SECOND if days else None
+def gift_ends(days: int, occasion: Occasion, given: datetime) -> datetime | None:
+    """When a gift of so many days can no longer be spent: it holds on the last of them still. [LOY-81]
+
+    They are counted from the birthday; of a gift that comes after it, from the day on which it is `given`.
+    """
+    first = max(occasion.day, local_day(given, occasion.zone))
+    return end_of_day(first + days * ONE_DAY, occasion.zone) + SECOND if days else None

@@ -37,7 +37,8 @@ class RegularTask:
     `at`: the hour of a birthday, on the member's own clock. `gift`: what it accrues besides.
     `groups`: a promotion goes to members of at least one of them [LS-12]; `everybody` says that none means
     all of them, which is refused otherwise. [LS-11]
-    `catch_up_hours`: a run missed by more than this is not made up for.
+    `catch_up_hours`: a run missed by more than this is not made up for. A birthday's greeting is not, either;
+    its gift is.
     """
 
     task_id: str

@@ -1,5 +1,6 @@
 """What one run of a regular task sends: its waves, and the last moment at which it is worth beginning."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,12 +10,14 @@ from models.ids import task_schedule_id
 from models.notices import Kind
 from models.regular_task import RegularTask, TaskKind
 from models.task_runs import last_midnight, task_runs
-from models.timing import local_day
+from models.timing import Offset, local_day, moment
 from models.wave import Audience, Wave
 
 DAY = timedelta(days=1)
 """How long the notices of a task are worth sending, birthdays aside."""
 LONGEST_DAY = timedelta(hours=25)
+GIFTS_LATE = timedelta(days=7)
+"""So late a birthday's run is begun for its gifts, though it comes too late to greet anybody."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class TaskReport:
     """What came of one run. `skipped`: why it did nothing, in words. `sent`: how many messages have gone.
 
     `gifts`: how many members have a birthday's bonuses; `bonuses`: what upkeep did, in words. `broken_off`:
-    so many of its waves were terminated.
+    so many of its waves were terminated. `missed`: to so many members it came too late. `left`: for each zone
+    whose birthdays it let be, why, in words.
     """
 
     run_at: datetime
@@ -44,6 +48,8 @@ class TaskReport:
     gifts: int = 0
     bonuses: str = ""
     broken_off: int = 0
+    missed: int = 0
+    left: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -52,11 +58,15 @@ class TaskReport:
             return f"skipped: {self.skipped}"
         waves = "1 wave" if self.waves == 1 else f"{self.waves} waves"
         parts = [f"{waves}, {self.sent} sent"] * bool(self.waves)
+        parts += [f"{self.missed} too late"] * bool(self.missed)
         parts += [f"{self.broken_off} broken off"] * bool(self.broken_off)
         parts += [f"{self.gifts} gifts"] * bool(self.gifts) + [self.bonuses] * bool(self.bonuses)
+        parts += [f"not in {_zones(number)}: {why}" for why, number in Counter(self.left).items()]
         return ", ".join(parts) or "nobody to write to"
 
-    def plus(self, *, waves: int = 0, sent: int = 0, gifts: int = 0, broken_off: int = 0) -> "TaskReport":
+    def plus(
+        self, *, waves: int = 0, sent: int = 0, gifts: int = 0, broken_off: int = 0, missed: int = 0
+    ) -> "TaskReport":
         """With what has come since."""
         return replace(
             self,
@@ -64,7 +74,12 @@ class TaskReport:
             sent=self.sent + sent,
             gifts=self.gifts + gifts,
             broken_off=self.broken_off + broken_off,
+            missed=self.missed + missed,
         )
+
+    def leaving(self, why: str) -> "TaskReport":
+        """With one zone more whose birthdays were let be."""
+        return replace(self, left=(*self.left, why))
 
 
 def run_stamp(run: datetime) -> str:
@@ -75,10 +90,10 @@ def run_stamp(run: datetime) -> str:
 def patience(task: RegularTask) -> timedelta:
     """How long after its moment a run is still begun.
 
-    A birthday task has its moments all through the day that its run begins.
+    A birthday task has its moments all through the day that its run begins, and its gifts may come late.
     """
     late = timedelta(hours=task.catch_up_hours)
-    return late + LONGEST_DAY if task.kind is TaskKind.BIRTHDAY else late
+    return max(late, GIFTS_LATE) + LONGEST_DAY if task.kind is TaskKind.BIRTHDAY else late
 
 
 def bonus_wave(run: TaskRun, currency: str, at: datetime) -> Wave:
@@ -105,19 +120,47 @@ def birthday_numbers(run: TaskRun, at: datetime) -> tuple[int, ...]:
     return tuple(sorted({number for day in days for number in celebrated_on(day)}))
 
 
-def birthday_occasions(
-    run: TaskRun, zones: Sequence[str], at: datetime, now: datetime
-) -> tuple[Occasion, ...]:
-    """The birthdays of the run's day, up to the next run, that are not too late to greet. [LOY-82]"""
+def birthday_occasions(run: TaskRun, zones: Sequence[str], at: datetime) -> tuple[Occasion, ...]:
+    """The birthdays of the run's day, up to the next run. [LOY-82]"""
     start = last_midnight(run.zone, at)
     end = next(task_runs(run.task, run.zone, start))
-    late = timedelta(hours=run.task.catch_up_hours)
-    found = occasions(zones, run.task.at, start, end)
-    return tuple(one for one in found if now <= min(one.due + late, one.not_after))
+    return occasions(zones, run.task.at, start, end)
 
 
-def birthday_wave(run: TaskRun, occasion: Occasion) -> Wave:
-    """The greetings of one day in one zone.
+def in_time(run: TaskRun, found: Sequence[Occasion], now: datetime) -> tuple[Occasion, ...]:
+    """Those that can be greeted still."""
+    return tuple(one for one in found if now <= greeted_until(run.task, one, now))
+
+
+def greeted_until(task: RegularTask, occasion: Occasion, now: datetime) -> datetime:
+    """The last moment of a greeting that is begun at `now`.
+
+    That is the end of its day; of one that begins too late it is past, and it is called missed. [LOY-82]
+    """
+    latest = occasion.due + timedelta(hours=task.catch_up_hours)
+    return min(occasion.not_after, latest) if now > latest else occasion.not_after
+
+
+def why_left(
+    run: TaskRun, occasion: Occasion, task: RegularTask | None, now: datetime, *, paused: bool = False
+) -> str:
+    """Why a run lets a birthday be whose moment has come, in words; empty where it does not.
+
+    `task`: as it was last applied; None where it was removed. What is applied has a run of its own from the
+    last midnight on: with another hour the birthday is that one's, unless it would have been before it.
+    """
+    if task is None or task.kind is not TaskKind.BIRTHDAY:
+        return "the task was removed"
+    if paused:
+        return "the task is paused"
+    moved = task.at != run.task.at
+    if moved and moment(occasion.day, Offset(at=task.at), occasion.zone) >= last_midnight(run.zone, now):
+        return f"another run comes at {task.at:%H:%M}"
+    return ""
+
+
+def birthday_wave(run: TaskRun, occasion: Occasion, now: datetime) -> Wave:
+    """The greetings of one day in one zone, begun at `now`.
 
     Its lifecycle and subject are the same all year: a member is greeted once a year, though the birth date
     is corrected or the task renamed. [LOY-80]
@@ -131,7 +174,7 @@ def birthday_wave(run: TaskRun, occasion: Occasion) -> Wave:
         audience=Audience(task.kind.value, parameters),
         channels=task.channels,
         due=occasion.due,
-        not_after=occasion.not_after,
+        not_after=greeted_until(task, occasion, now),
         lifecycle=task_schedule_id(task.merchant_id, TaskKind.BIRTHDAY),
         subject=str(occasion.day.year),
     )
@@ -140,6 +183,10 @@ def birthday_wave(run: TaskRun, occasion: Occasion) -> Wave:
 def birthday_event(year: int, member_id: str) -> str:
     """The event of a birthday's accrual: one a year, whatever happens. [LOY-81]"""
     return f"birthday:{year}:{member_id}"
+
+
+def _zones(number: int) -> str:
+    return "1 zone" if number == 1 else f"{number} zones"
 
 
 def _wave(task: RegularTask, audience: Audience, due: datetime, subject: str) -> Wave:

@@ -14,10 +14,13 @@ from temporalio.client import Client
 
 from activities.bonuses import Bonuses
 from activities.members import Members
+from activities.merchants import Merchants
+from activities.tasks import Tasks
 from channels.base import Abilities, DeliveryError, Message, Receipt
 from models.bonus import Accrual
 from models.member import Member
 from models.member_policy import BonusAccount
+from models.merchant import Merchant
 from models.policy import ClassPolicy, GatePolicy
 from models.regular_task import RegularTask, TaskKind
 from models.task_waves import TaskReport, TaskRun
@@ -68,10 +71,10 @@ class Post:
 
 @asynccontextmanager
 async def a_shop(
-    temporal: Client, folder: Path, *, sandboxed: bool = True
+    temporal: Client, folder: Path, *, sandboxed: bool = True, shop: Merchant = SHOP
 ) -> AsyncIterator[tuple[World, Post]]:
     """A world at work, whose mail is kept; as in production, without the sandbox, it takes half the time."""
-    async with a_world(temporal, folder, merchant=SHOP) as world:
+    async with a_world(temporal, folder, merchant=shop) as world:
         post = Post()
         world.extra_channels = {"smtp": post}
         unsandboxed = running_worker(world.client, world.settings, extra_channels=world.extra_channels)
@@ -109,8 +112,14 @@ async def accrue(world: World, lots: Iterable[Accrual], told: datetime = LONG_AG
     await Bonuses(world.engine).accrue_many(SHOP.id, list(lots), told)
 
 
+async def apply(world: World, task: RegularTask) -> None:
+    """Keep a task as a file that is applied does."""
+    await Tasks(world.engine, Merchants(world.engine)).keep([task], LONG_AGO)
+
+
 async def run(world: World, task: RegularTask, at: datetime) -> TaskReport:
     """One run to its end, on its own day; a birthday's to the end of its last greeting."""
+    await apply(world, task)
     handle = await world.client.start_workflow(
         RegularTaskWorkflow.run,
         TaskRun(task, TAIPEI, at),

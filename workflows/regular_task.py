@@ -12,7 +12,7 @@ from workflows.waiting import deliver, until
 
 with workflow.unsafe.imports_passed_through():
     from activities.task_bonuses import Burning, Giving, TaskBonuses
-    from activities.tasks import Beginning, Begun, Celebrating, Ending, Tasks
+    from activities.tasks import Asked, Beginning, Begun, Celebrating, Ending, Tasks
     from models.birthday import Occasion
     from models.regular_task import TaskKind
     from models.task_runs import is_run
@@ -23,8 +23,10 @@ with workflow.unsafe.imports_passed_through():
         birthday_occasions,
         birthday_wave,
         bonus_wave,
+        in_time,
         patience,
         promotion_wave,
+        why_left,
     )
     from models.wave import Wave
     from models.wave_showing import BROKEN_OFF
@@ -33,6 +35,8 @@ SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 LONG = timedelta(minutes=10)
 """Gifts and upkeep go over many accounts."""
 LAST = Priority(priority_key=5)
+READ_ANEW = "birthdays-read-anew"
+"""A patch: runs that began before it give and greet as they began, and what is late gets no gift either."""
 
 
 @workflow.defn(name="RegularTaskWorkflow")
@@ -44,6 +48,7 @@ class RegularTaskWorkflow:
         self.job = job
         self.at = job.at or workflow.info().typed_search_attributes.get(SCHEDULED_AT) or workflow.now()
         self.report = TaskReport(self.at)
+        self.anew = False
 
     @workflow.run
     async def run(self, _: TaskRun) -> TaskReport:
@@ -106,29 +111,53 @@ class RegularTaskWorkflow:
             retry_policy=PATIENT,
             summary="the zones of those who celebrate",
         )
-        found = birthday_occasions(self.job, zones, self.at, workflow.now())
+        found = birthday_occasions(self.job, zones, self.at)
+        self.anew = workflow.patched(READ_ANEW)
+        if not self.anew:
+            found = in_time(self.job, found, workflow.now())
         await asyncio.gather(*(self.greet(occasion) for occasion in found))
 
     async def greet(self, occasion: Occasion) -> None:
+        """The gift comes however late it is; a greeting that is too late the wave calls missed. [LOY-81]"""
         await until(occasion.due)
-        gift = self.job.task.gift
+        job = await self.as_it_stands(occasion) if self.anew else self.job
+        if job is None:
+            return
+        gift = job.task.gift
         if gift is not None:
             gifts = await workflow.execute_activity_method(
                 TaskBonuses.give,
-                Giving(self.job.task.merchant_id, gift, occasion, workflow.now()),
+                Giving(job.task.merchant_id, gift, occasion, workflow.now()),
                 start_to_close_timeout=LONG,
                 heartbeat_timeout=ATTEMPT,
                 retry_policy=PATIENT,
                 summary=f"birthday gifts in {occasion.zone}",
             )
             self.report = self.report.plus(gifts=gifts)
-        await self.send([birthday_wave(self.job, occasion)])
+        await self.send([birthday_wave(job, occasion, workflow.now())])
+
+    async def as_it_stands(self, occasion: Occasion) -> TaskRun | None:
+        """The run with its task as it stands now; None where it lets the birthday be."""
+        task = self.job.task
+        standing = await workflow.execute_activity_method(
+            Tasks.standing,
+            Asked(task.merchant_id, task.task_id),
+            start_to_close_timeout=ATTEMPT,
+            retry_policy=PATIENT,
+            summary="the task as it stands now",
+        )
+        why = why_left(self.job, occasion, standing.task, workflow.now(), paused=standing.paused)
+        if why or standing.task is None:
+            self.report = self.report.leaving(why)
+            return None
+        return replace(self.job, task=standing.task)
 
     async def send(self, waves: list[Wave]) -> None:
         """Start the waves and wait for their ends. One that is under way already is left to itself."""
         for came in await asyncio.gather(*(deliver(wave) for wave in waves)):
             broken_off = int(came.stage == BROKEN_OFF)
-            self.report = self.report.plus(waves=1, sent=came.sent, broken_off=broken_off)
+            missed = came.counts.missed
+            self.report = self.report.plus(waves=1, sent=came.sent, missed=missed, broken_off=broken_off)
 
     def ended(self, report: TaskReport) -> TaskReport:
         workflow.set_current_details(report.words)

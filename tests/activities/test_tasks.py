@@ -18,7 +18,7 @@ from activities.database import reading
 from activities.members import Members
 from activities.merchants import Merchants
 from activities.task_bonuses import Giving, TaskBonuses
-from activities.tasks import Beginning, Begun, Celebrating, Ending, Tasks, tasks_of
+from activities.tasks import Asked, Beginning, Begun, Celebrating, Ending, Standing, Tasks, tasks_of
 from models.birthday import Occasion
 from models.member import Member
 from models.merchant import Branch
@@ -75,6 +75,21 @@ async def test_a_paused_task_stays_paused_when_it_is_changed(engine: AsyncEngine
     assert await awake() == (changed, UPKEEP)
 
 
+async def test_a_task_is_read_as_it_stands(tasks: Tasks) -> None:
+    """Changed, paused or removed since; another merchant's of that name is another one."""
+    asked = Asked(SHOP.id, UPKEEP.task_id)
+    assert await tasks.standing(asked) == Standing()
+    await tasks.keep([UPKEEP, BURN], TEN)
+    changed = replace(UPKEEP, cron="5 * * * *")
+    await tasks.keep([changed], TEN)
+    assert await tasks.standing(asked) == Standing(changed)
+    await tasks.hold(SHOP.id, [UPKEEP.task_id], paused=True)
+    assert await tasks.standing(asked) == Standing(changed, paused=True)
+    assert await tasks.standing(Asked("another", UPKEEP.task_id)) == Standing()
+    await tasks.remove(SHOP.id, [UPKEEP.task_id])
+    assert await tasks.standing(asked) == Standing()
+
+
 async def test_a_run_knows_the_one_before_it_however_often_it_begins(tasks: Tasks) -> None:
     """Under whatever name the task ran then; skipped ones do not count, and what is over stays over."""
     assert (await begin(tasks, UPKEEP, TEN)).since is None
@@ -110,6 +125,8 @@ async def test_promotions_birthdays_and_bonus_notices_wait_for_no_other(tasks: T
     for one in (task(TaskKind.BIRTHDAY), task(TaskKind.BONUS_ACTIVATION), BURN):
         await begin(tasks, one, TEN + DAY)
         assert (await begin(tasks, one, TEN)).skip == ""
+    late = await begin(tasks, task(TaskKind.BIRTHDAY), TEN - DAY, too_late=True)
+    assert late.skip == "missed by more than 7 days: no greeting, no gift"
 
 
 def people() -> list[Member]:
@@ -130,7 +147,7 @@ def occasion(day: date, zone: str = TAIPEI) -> Occasion:
 
 
 def greetings(day: date, zone: str = TAIPEI) -> Wave:
-    return birthday_wave(TaskRun(task(TaskKind.BIRTHDAY), TAIPEI), occasion(day, zone))
+    return birthday_wave(TaskRun(task(TaskKind.BIRTHDAY), TAIPEI), occasion(day, zone), TEN)
 
 
 async def who(engine: AsyncEngine, wave: Wave) -> list[str]:
@@ -148,8 +165,10 @@ async def test_who_celebrates_is_found_by_day_and_zone(tasks: Tasks, engine: Asy
     assert await who(engine, greetings(date(2027, 2, 28), PARIS)) == ["bo", "di"]
     assert await who(engine, greetings(date(2028, 2, 28))) == ["ada", "ed"]
     assert await who(engine, greetings(date(2028, 2, 29))) == ["cy"]
-    assert await tasks.zones(Celebrating(SHOP.id, (228,))) == [TAIPEI, PARIS]
-    assert await tasks.zones(Celebrating(SHOP.id, (229, 301))) == [TAIPEI]
+    tokyo = "Asia/Tokyo"
+    await Members(engine).upsert([member("ida", birth_date=date(1990, 3, 5), zone=tokyo)], LONG_AGO)
+    assert await tasks.zones(Celebrating(SHOP.id, (305,))) == [TAIPEI, tokyo, PARIS]
+    assert await tasks.zones(Celebrating(SHOP.id, (229, 301))) == [TAIPEI, PARIS], "who may still come"
 
 
 @requirement("LS-11", "LS-12")
@@ -189,6 +208,28 @@ async def test_the_words_of_a_promotion_come_with_their_picture(engine: AsyncEng
     assert (told.title, told.body, told.image) == ("News", "Come by", "https://lumi.example/a.png")
 
 
+@requirement("LOY-82")
+@pytest.mark.usefixtures("tasks")
+async def test_the_phone_of_who_celebrates_tells_where_it_is_night(engine: AsyncEngine) -> None:
+    """Who has no zone is greeted by the clock of the shop, and its telephone may be asleep elsewhere."""
+    born = date(1990, 2, 28)
+    await Members(engine).upsert(
+        [
+            member("ada", birth_date=born, phone="+33612345678"),
+            member("bo", birth_date=born),
+            member("cy", birth_date=born, phone="+33612345678", zone=TAIPEI),
+            member("di", birth_date=born, branch_id="north"),
+        ],
+        LONG_AGO,
+    )
+    async with reading(engine) as connection:
+        chosen = await BirthdaysAudience().read(
+            connection, greetings(date(2027, 2, 28)), WITH_BRANCHES, ["ada", "bo", "cy", "di"], TEN
+        )
+    assert [one.person.zone for one in chosen] == ["", TAIPEI, TAIPEI, TAIPEI]
+    assert {one.content.zone for one in chosen} == {TAIPEI}
+
+
 @requirement("LOY-81")
 @pytest.mark.usefixtures("tasks")
 async def test_a_birthdays_gift_is_in_the_greeting_with_its_last_day(engine: AsyncEngine) -> None:
@@ -196,7 +237,7 @@ async def test_a_birthdays_gift_is_in_the_greeting_with_its_last_day(engine: Asy
     await Members(engine).upsert(people(), LONG_AGO)
     gifts = TaskBonuses(engine, Merchants(engine), Bonuses(engine))
     day = date(2027, 2, 28)
-    giving = Giving(SHOP.id, Gift("stars", Decimal("12.5"), 30), occasion(day), TEN)
+    giving = Giving(SHOP.id, Gift("stars", Decimal("12.5"), 30), occasion(day), TEN - DAY)
     for _ in range(2):
         assert await ActivityEnvironment().run(gifts.give, giving) == 3
     other = replace(giving, gift=Gift("points", Decimal(5)))

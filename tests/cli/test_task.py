@@ -5,6 +5,8 @@ import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,14 +15,14 @@ from temporalio.client import Client
 
 import cli
 from activities.database import open_database, reading
-from activities.merchants import Merchants
+from activities.merchants import FRESH_SECONDS, Merchants
 from activities.tasks import Tasks, tasks_of
 from commands.task_schedules import TaskSchedules
 from intake import read_merchant
 from models.merchant import Merchant
 from tests.databases import migrated_sqlite
 from tests.requirements import requirement
-from tests.world import now
+from tests.world import eventually, now
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 NAMES = ["birthday", "bonus-activation", "bonus-burn", "bonus-upkeep", "monday-news"]
@@ -73,7 +75,17 @@ async def run(
         [task.task_id for task in await Tasks(engine, Merchants(engine)).of(shop.id)]
     ):
         await schedules.remove(name)
+    for begun in await runs(temporal, shop):
+        await temporal.get_workflow_handle(begun).terminate()
     await engine.dispose()
+
+
+async def runs(temporal: Client, shop: Merchant) -> list[str]:
+    """The runs of the shop's tasks that are under way, by their ids."""
+    query = (
+        f"MerchantId = '{shop.id}' AND WorkflowType = 'RegularTaskWorkflow' AND ExecutionStatus = 'Running'"
+    )
+    return sorted([one.id async for one in temporal.list_workflows(query)])
 
 
 @requirement("LOY-60", "LOY-70", "LOY-80")
@@ -153,6 +165,39 @@ async def test_the_database_knows_which_tasks_are_paused_wherever_that_was_done(
     assert await _awake(shop) == [name for name in NAMES if name != "bonus-burn"]
     await run("resume", f"{shop.id}/bonus-burn")
     assert await _awake(shop) == NAMES
+
+
+@requirement("LOY-80", "LOY-81")
+async def test_what_is_applied_or_resumed_begins_the_birthdays_of_that_day(
+    run: Run, shop: Merchant, file: Path, temporal: Client
+) -> None:
+    """Their run was at midnight. No other task begins; and by hand none does while it is paused."""
+    birthday = f"{shop.id}/birthday"
+
+    async def begun(number: int) -> list[str] | None:
+        found = await runs(temporal, shop)
+        return found if len(found) == number else None
+
+    await run("apply", str(file))
+    (first,) = await eventually(partial(begun, 1))
+    assert first.startswith(f"task:{shop.id}:birthday-")
+    await run("pause", birthday)
+    status, _, err = await run("run", birthday)
+    assert (status, "is paused, and so are its birthdays: resume it" in err) == (1, True)
+    await run("pause", f"{shop.id}/bonus-burn")
+    await run("resume", f"{shop.id}/bonus-burn")
+    await run("resume", birthday)
+    assert first in await eventually(partial(begun, 2))
+    engine = open_database(os.environ["CARILLON_DATABASE_URL"])
+    await Merchants(engine).apply(replace(shop, zone="Europe/Paris"), now())
+    await engine.dispose()
+    assert "zone: Asia/Taipei -> Europe/Paris" in (await run("apply", str(file)))[1]
+    found = await eventually(partial(begun, 4))
+    events = [(await temporal.get_workflow_handle(one).fetch_history()).events[0] for one in found]
+    waits = [one.workflow_execution_started_event_attributes.first_workflow_task_backoff for one in events]
+    assert sum(wait.ToTimedelta() > timedelta(seconds=FRESH_SECONDS) for wait in waits) == 2, (
+        "of today and of yesterday, when every worker knows where the shop is"
+    )
 
 
 async def _awake(shop: Merchant) -> list[str]:

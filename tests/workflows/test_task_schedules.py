@@ -121,10 +121,10 @@ async def test_a_schedule_is_made_and_changed_and_one_that_is_paused_stays_so(
 async def test_a_missed_run_is_made_up_for_within_its_hours_and_runs_may_overlap(
     schedules: TaskSchedules, temporal: Client
 ) -> None:
-    """A birthday task has a day more: its greetings fall due all through the day that its run begins."""
+    """A birthday task has its day more, all through which greetings fall due, and a week for its gifts."""
     await schedules.put(job(schedules, catch_up_hours=2), START)
     await schedules.put(job(schedules, "b", kind=TaskKind.BIRTHDAY, cron=""), START)
-    for task_id, window in ("a", timedelta(hours=2)), ("b", timedelta(hours=31)):
+    for task_id, window in ("a", timedelta(hours=2)), ("b", timedelta(days=7, hours=25)):
         handle = temporal.get_schedule_handle(task_schedule_id(schedules.merchant_id, task_id))
         policy = (await handle.describe()).schedule.policy
         assert (policy.catchup_window, policy.overlap) == (window, ScheduleOverlapPolicy.ALLOW_ALL)
