@@ -90,8 +90,8 @@ async def ends(world: World, handle: WorkflowHandle[Any, TaskReport]) -> TaskRep
     return await asyncio.wait_for(handle.result(), 30)
 
 
-async def runs_end(world: World) -> list[TaskReport]:
-    """Let the runs that `apply` and `resume` have begun come to their ends; what they say, in their order."""
+async def runs_end(world: World, number: int) -> list[TaskReport]:
+    """Let so many runs that `apply` and `resume` have begun come to their ends; what they say, in order."""
     begun: list[tuple[datetime, WorkflowHandle[Any, Any]]] = []
 
     async def listed() -> bool | None:
@@ -99,7 +99,7 @@ async def runs_end(world: World) -> list[TaskReport]:
         begun[:] = [
             (one.start_time, world.handle(one.id)) async for one in world.client.list_workflows(query)
         ]
-        return bool(begun) or None
+        return len(begun) == number or None
 
     await eventually(listed)
     handles = [handle for _, handle in sorted(begun, key=lambda pair: pair[0])]
@@ -136,7 +136,7 @@ async def test_a_task_that_is_applied_during_the_day_brings_what_it_promises(
         await applied(world, greets)
         (first,) = next_moments(greets, TAIPEI, now(), 1)
         assert local_day(first, TAIPEI) == local_day(now(), TAIPEI)
-        (report,) = await runs_end(world)
+        (report,) = await runs_end(world, 1)
         assert (report.words, post.readers) == ("1 wave, 1 sent, 1 gifts", ["ada"])
         assert await gifts(world) == {"ada": Decimal(100)}
         await cleared(world)
@@ -151,19 +151,19 @@ async def test_a_task_that_is_resumed_or_applied_again_brings_the_birthdays_of_t
     async with a_shop(temporal, tmp_path) as (world, post):
         shop = await shop_of(world)
         await applied(world, greets)
-        await runs_end(world)
+        await runs_end(world, 1)
         await enrol(world, celebrates("ada"))
         assert await shop.pause(greets.task_id, "audit")
         await applied(world, greets)
-        assert (await runs_end(world))[-1].words == "not in 1 zone: the task is paused"
+        assert (await runs_end(world, 2))[-1].words == "not in 1 zone: the task is paused"
         assert post.readers == []
         assert await shop.resume(greets.task_id, "done", datetime.now(UTC))
-        await runs_end(world)
+        await runs_end(world, 3)
         assert post.readers == ["ada"]
         await enrol(world, celebrates("bo"))
         await applied(world)
         await applied(world, greets)
-        await runs_end(world)
+        await runs_end(world, 4)
         assert post.readers == ["ada", "bo"]
         assert await gifts(world) == {"ada": Decimal(100), "bo": Decimal(100)}
         assert not await shop.pause("unknown", "")
@@ -302,12 +302,12 @@ async def test_a_shop_that_moves_greets_nobody_twice_and_leaves_nobody_out(
     async with a_shop(temporal, tmp_path, shop=replace(SHOP, zone=west)) as (world, post):
         await enrol(world, member("ada", birth_date=here.replace(year=1992)))
         await applied(world, birthday(time(0), catch_up_hours=24))
-        await runs_end(world)
+        await runs_end(world, 1)
         assert post.readers == ["ada"]
         await enrol(world, member("bo", birth_date=here.replace(year=1992)))
         await Merchants(world.engine).apply(replace(SHOP, zone=east), now())
         await applied(world, birthday(time(0), catch_up_hours=24))
-        await runs_end(world)
+        await runs_end(world, 3)
         assert post.readers == ["ada"], "the day of whom it moved away from is over"
         assert await outcomes(world) == Counter({"Ada sent": 1, "Bo missed": 1})
         assert await gifts(world) == {"ada": Decimal(100), "bo": Decimal(100)}
