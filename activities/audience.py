@@ -59,9 +59,19 @@ class Marking(Selection, Protocol):
     """A selection that keeps what it has told, so that no other wave tells of the same."""
 
     async def mark(
-        self, connection: AsyncConnection, wave: Wave, merchant: Merchant, member_ids: Sequence[str]
+        self,
+        connection: AsyncConnection,
+        wave: Wave,
+        merchant: Merchant,
+        member_ids: Sequence[str],
+        now: datetime,
     ) -> None:
-        """Note what this wave tells to these, in the transaction that then reads it; safe to run again.
+        """Note what this wave tells to these, in the transaction that then reads it; safe to run again."""
 
-        It stays noted, whatever becomes of the messages.
+    async def take_back(
+        self, connection: AsyncConnection, wave: Wave, merchant: Merchant, now: datetime, *, own: bool
+    ) -> int:
+        """Forget what was noted of some members to whom nothing went; answers how many, 0 when none is left.
+
+        What this wave noted (`own`: it is over), or what others did whose time is over.
         """

@@ -69,6 +69,8 @@ class Waves:
         wave, options = order.wave, order.options
         merchant = await self._merchant(wave)
         most = options.page_size * options.cut_ahead
+        if not order.after:
+            await self._take_back(wave, merchant, own=False)
         ids, member_id = self._who(wave, merchant, activity.info().started_time)
         async with reading(self._engine) as connection:
             query = ids.where(member_id > order.after).order_by(member_id).limit(most)
@@ -116,11 +118,25 @@ class Waves:
                 members = [one.member_id for one in messages]
                 owed = await self._still_owed(connection, order, merchant, now, members)
             if not messages:
+                await self._take_back(wave, merchant, own=True)
                 return closed
             gone = [one for one in messages if one.member_id not in owed]
             await self._log.close(closings_of(wave, gone, why, now))
             closed, last = closed + len(gone), messages[-1].id
             activity.heartbeat(closed)
+
+    async def _take_back(self, wave: Wave, merchant: Merchant, *, own: bool) -> None:
+        """Let other waves tell what was noted and went to nobody."""
+        selection, now = self._selection(wave), activity.info().started_time
+        if not isinstance(selection, Marking):
+            return
+        marking = selection
+
+        async def some(connection: AsyncConnection) -> int:
+            return await marking.take_back(connection, wave, merchant, now, own=own)
+
+        while await transact(self._engine, some):
+            activity.heartbeat()
 
     async def _still_owed(
         self,
@@ -192,7 +208,8 @@ class Waves:
     ) -> tuple[dict[str, dict[str, Settled]], list[Chosen]]:
         """What is settled by member and channel, and what is told to those of whom not everything is.
 
-        Where that is marked, no other wave tells of the same from here on.
+        Where that is marked, no other wave tells of the same from here on. Past its last moment a wave marks
+        nothing: it would silence what a later one can tell.
         """
         selection = self._selection(wave)
         channels = set(_open_channels(wave, merchant)) or set(wave.channels[:1])
@@ -203,8 +220,8 @@ class Waves:
             rest = [one for one in members if not channels <= settled.get(one, {}).keys()]
             if not rest:
                 return settled, []
-            if isinstance(selection, Marking):
-                await selection.mark(connection, wave, merchant, rest)
+            if isinstance(selection, Marking) and now <= wave.not_after:
+                await selection.mark(connection, wave, merchant, rest, now)
             return settled, await selection.read(connection, wave, merchant, rest, now)
 
         return await transact(self._engine, look, writes=isinstance(selection, Marking))

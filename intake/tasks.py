@@ -23,6 +23,8 @@ LONGEST_LIFE = 36_500
 LONGEST_SMS = 300
 """Characters of a promotional SMS. [LS-10]"""
 NOTICES = (TaskKind.BONUS_ACTIVATION, TaskKind.BONUS_BURN)
+LATEST = 23
+"""Hours: past them nothing of a notice's or a promotion's run is sent any more."""
 OF_A_NOTICE = ("cron", "days", "minimum", "channels", "currency")
 FIELDS: Mapping[TaskKind, tuple[str, ...]] = {
     TaskKind.BONUS_ACTIVATION: OF_A_NOTICE,
@@ -44,8 +46,8 @@ class TaskEntry:
     `at`: the hour of a birthday's greeting, on the member's own clock. `gift`: the bonuses that come with it.
     `groups`: a promotion goes to the members of at least one of them. `everybody`: true lets a promotion
     without groups go to all members. `words`: a promotion's text, by locale.
-    `catch_up_hours`: a run missed by more than this is not made up for. A birthday's greeting is not, either;
-    its gift is.
+    `catch_up_hours`: a run missed by more than this is not made up for; for bonus notices and promotions at
+    most 23. A birthday's greeting is not, either; its gift is.
     """
 
     id: str
@@ -192,6 +194,8 @@ def _entry_rules(entry: TaskEntry, merchant: Merchant) -> Iterator[Problem]:
         yield Problem("cron", "is missing", "add five fields, such as '0 7 * * 1' for Monday 07:00")
     if "channels" in FIELDS[entry.kind] and sound(entry.channels) and sound(*entry.channels):
         yield from _channel_rules(entry, merchant)
+    if entry.kind in (*NOTICES, TaskKind.PROMOTION) and sound(entry.catch_up_hours):
+        yield from _lateness(entry)
     match entry.kind:
         case TaskKind.BONUS_ACTIVATION | TaskKind.BONUS_BURN:
             yield from _notice_rules(entry, merchant)
@@ -199,6 +203,12 @@ def _entry_rules(entry: TaskEntry, merchant: Merchant) -> Iterator[Problem]:
             yield from _currency_rule("gift.currency", entry.gift.currency, merchant)
         case TaskKind.PROMOTION:
             yield from _promotion_rules(entry, merchant)
+
+
+def _lateness(entry: TaskEntry) -> Iterator[Problem]:
+    if entry.catch_up_hours > LATEST:
+        mend = f"its messages go on the day of their run or not at all: write a number from 1 to {LATEST}"
+        yield Problem("catch_up_hours", "is too late", mend)
 
 
 def _foreign_fields(entry: TaskEntry) -> Iterator[Problem]:

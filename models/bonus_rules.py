@@ -2,21 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from models.bonus import LONG_AGO, Lot, Part
 from models.regular_task import TaskKind
-from models.timing import SECOND, end_of_day
+from models.timing import SECOND, end_of_day, local_day
 
 NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True)
 class Window:
-    """What one run of a notice looks at: the `days` that follow `today`, its local day. [LOY-61, LOY-71]"""
+    """What one run of a notice looks at: what is left of its local day, and the `days` that follow it.
 
-    today: date
+    `at`: the moment of the run, UTC. [LOY-61, LOY-71]
+    """
+
+    at: datetime
     days: int
     zone: str
 
@@ -60,8 +63,12 @@ def give_back(parts: Sequence[Part], before: Decimal, amount: Decimal) -> tuple[
 
 
 def bounds(window: Window) -> tuple[datetime, datetime]:
-    """From when to before when it is, by the days of its zone; UTC."""
-    return _after(window, window.today), _after(window, window.today + timedelta(days=window.days))
+    """After when, and before when it is, by the days of its zone; UTC.
+
+    What begins or ends at the moment of the run itself has done so: there is nothing to tell ahead of it.
+    """
+    last = local_day(window.at, window.zone) + timedelta(days=window.days)
+    return window.at, end_of_day(last, window.zone) + SECOND
 
 
 def announced(
@@ -73,11 +80,11 @@ def announced(
     of which no other run has told, if they are something, and together at least the minimum. What is too
     little stays untold, and counts again in the next run.
     """
-    start, end = bounds(window)
+    after, before = bounds(window)
     found = []
     for lot in lots:
-        moment = turning_point(lot, what)
-        if lot.left > 0 and moment is not None and start <= moment < end and told_by(lot, what) in ("", run):
+        moment, untold = turning_point(lot, what), told_by(lot, what) in ("", run)
+        if lot.left > 0 and moment is not None and after < moment < before and untold:
             found.append(lot)
     return tuple(found) if found and sum_of(found) >= minimum else ()
 
@@ -106,7 +113,3 @@ def told(lot: Lot, what: TaskKind, run: str) -> Lot:
 
 def _order(lot: Lot) -> tuple[bool, datetime, datetime, int]:
     return lot.expires_at is None, lot.expires_at or LONG_AGO, lot.accrued_at, lot.lot_id
-
-
-def _after(window: Window, day: date) -> datetime:
-    return end_of_day(day, window.zone) + SECOND

@@ -22,7 +22,6 @@ from models.merchant import Merchant
 from models.notices import Kind
 from models.regular_task import RegularTask, TaskKind
 from models.task_runs import task_runs
-from models.timing import local_day
 
 HORIZON = timedelta(days=60)
 """So far ahead the runs of a regular task are tried."""
@@ -103,7 +102,7 @@ def _announcements(holdings: Holdings, task: RegularTask, now: datetime) -> Iter
     accounts = {name: lots for name, lots in holdings.accounts.items() if task.currency in ("", name)}
     zone = holdings.merchant.zone
     for run in _runs(task, zone, now) if accounts else ():
-        window, mark = Window(local_day(run, zone), task.days, zone), run.isoformat()
+        window, mark = Window(run, task.days, zone), run.isoformat()
         for name, lots in accounts.items():
             telling = announced(lots, task.kind, window, task.minimum, mark)
             if telling:

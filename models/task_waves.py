@@ -1,9 +1,10 @@
 """What one run of a regular task sends: its waves, and the last moment at which it is worth beginning."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from models.birthday import ONE_DAY, Occasion, celebrated_on, occasions
 from models.ids import task_schedule_id
@@ -13,11 +14,15 @@ from models.task_runs import last_midnight, task_runs
 from models.timing import Offset, local_day, moment
 from models.wave import Audience, Wave
 
-DAY = timedelta(days=1)
-"""How long the notices of a task are worth sending, birthdays aside."""
+WORTH = timedelta(hours=23)
+"""How long the notices of a task are worth sending, birthdays aside: not into the next day's run."""
+SURELY = timedelta(minutes=10)
+"""So long after it nothing is being sent of them any more: longer than one go at a page."""
 LONGEST_DAY = timedelta(hours=25)
 GIFTS_LATE = timedelta(days=7)
 """So late a birthday's run is begun for its gifts, though it comes too late to greet anybody."""
+_STAMP = "%Y%m%dT%H%MZ"
+_MARK = re.compile(r"@([0-9]{8}T[0-9]{4}Z)/$")
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class TaskReport:
 
 def run_stamp(run: datetime) -> str:
     """A run as part of an id: `20270301T0200Z`."""
-    return f"{run:%Y%m%dT%H%MZ}"
+    return f"{run:{_STAMP}}"
 
 
 def patience(task: RegularTask) -> timedelta:
@@ -96,12 +101,20 @@ def patience(task: RegularTask) -> timedelta:
     return max(late, GIFTS_LATE) + LONGEST_DAY if task.kind is TaskKind.BIRTHDAY else late
 
 
+def over(mark: str, now: datetime) -> bool:
+    """Whether the run that has left this mark, how the keys of its notices begin, sends nothing any more."""
+    found = _MARK.search(mark)
+    if found is None:
+        return False
+    run = datetime.strptime(found[1], _STAMP).replace(tzinfo=UTC)
+    return now > run + WORTH + SURELY
+
+
 def bonus_wave(run: TaskRun, currency: str, at: datetime) -> Wave:
     """The notices about one account. [LOY-62, LOY-71]"""
     parameters = {
         "currency": currency,
         "minimum": str(run.task.minimum),
-        "today": local_day(at, run.zone).isoformat(),
         "days": str(run.task.days),
     }
     audience = Audience(run.task.kind.value, parameters)
@@ -197,7 +210,7 @@ def _wave(task: RegularTask, audience: Audience, due: datetime, subject: str) ->
         audience=audience,
         channels=task.channels,
         due=due,
-        not_after=due + DAY,
+        not_after=due + WORTH,
         lifecycle=task_schedule_id(task.merchant_id, task.task_id),
         subject=subject,
         words=task.words,

@@ -34,6 +34,7 @@ from activities.rendering import Renderer
 from activities.standing import Standings
 from activities.wave_rows import key_of
 from activities.waves import Waves
+from channels.base import DeliveryError, Message, Receipt
 from channels.registry import Channels
 from models.bonus import Accrual, EntryKind, Lot, Spend
 from models.bonus_rules import Window, announced, sum_of
@@ -41,12 +42,13 @@ from models.bonus_rules import told as told_of
 from models.credits import to_units
 from models.member import Member
 from models.member_content import Balance, BonusView
+from models.merchant import Merchant
 from models.notices import Kind
-from models.policy import ClassPolicy, GatePolicy
-from models.regular_task import TaskKind
-from models.timing import local_day
+from models.policy import ClassPolicy, ConsentRule, GatePolicy
+from models.regular_task import RegularTask, TaskKind
+from models.task_waves import TaskRun, bonus_wave
 from models.wave import Audience, Wave
-from models.wave_state import Page, PageOrder, WaveOptions
+from models.wave_state import CloseWave, Cut, CutOrder, Page, PageDone, PageOrder, WaveOptions
 from tests.requirements import requirement
 from tests.shops import PAYING
 from tests.tasks import Post
@@ -66,7 +68,6 @@ def wave(
     parameters = {
         "currency": "gift",
         "minimum": minimum,
-        "today": local_day(NOW, PAYING.zone).isoformat(),
         "days": str(days),
     }
     audience = Audience(what.value, parameters)
@@ -92,7 +93,7 @@ async def marked(engine: AsyncEngine, asked: Wave, names: Sequence[str]) -> list
     selection, merchant = SELECTIONS[asked.audience.name], replace(PAYING, id=asked.merchant_id)
     assert isinstance(selection, Marking)
     async with writing(engine) as connection:
-        await selection.mark(connection, asked, merchant, names)
+        await selection.mark(connection, asked, merchant, names, NOW)
         return await selection.read(connection, asked, merchant, names, NOW)
 
 
@@ -121,7 +122,7 @@ async def test_who_gets_enough_bonuses_is_told_their_sum(engine: AsyncEngine) ->
     assert (ada.person.name, ada.person.email) == ("Ada", "ada@example.com")
     assert ada.content.bonus == BonusView("gift", Decimal(13), on=date(2026, 3, 11), days=3)
     assert ada.content.balances == (Balance("gift", Decimal(2)),)
-    assert ada.not_after == NOW + DAY, "from then on it would not be true"
+    assert ada.not_after == NOW + 3 * DAY, "until then there is something ahead"
     assert len(await told(engine, wave(TaskKind.BONUS_ACTIVATION, minimum="8"))) == 2
 
 
@@ -239,15 +240,153 @@ class Dying(MessageLog):
         raise Death
 
 
-async def deliver(engine: AsyncEngine, post: Post, asked: Wave, log: MessageLog | None = None) -> None:
-    """One go at the page of everybody."""
+class Down(Post):
+    """A provider that takes nothing."""
+
+    async def send(self, message: Message) -> Receipt:  # noqa: ARG002
+        raise DeliveryError("HTTP 503")
+
+
+class LosingAnswers(MessageLog):
+    """The message log of a worker that dies when a message has gone, before it is written down."""
+
+    async def leave(self, left: Sequence[Left]) -> None:  # noqa: ARG002
+        raise Death
+
+
+def waves(engine: AsyncEngine, post: Post, log: MessageLog | None = None) -> Waves:
     log = log or MessageLog(engine)
     channels = Channels({}, cast(httpx.AsyncClient, None), extra={"smtp": post})
     pipeline = Pipeline(log, Standings(engine), Renderer(), HandingOver(log, channels, Rates(engine)))
-    page = PageOrder(asked, Page("", "zzz"), WaveOptions())
+    return Waves(engine, Merchants(engine), pipeline, log)
+
+
+def clock(at: datetime) -> ActivityEnvironment:
+    """An attempt at an activity, at that moment of the wave's clock."""
     environment = ActivityEnvironment()
-    environment.info = replace(environment.info, started_time=NOW)
-    await environment.run(Waves(engine, Merchants(engine), pipeline, log).deliver_page, page)
+    environment.info = replace(environment.info, started_time=at)
+    return environment
+
+
+async def deliver(
+    engine: AsyncEngine, post: Post, asked: Wave, log: MessageLog | None = None, at: datetime = NOW
+) -> PageDone:
+    """One go at the page of everybody."""
+    page = PageOrder(asked, Page("", "zzz"), WaveOptions())
+    return await clock(at).run(waves(engine, post, log).deliver_page, page)
+
+
+async def cut_first(engine: AsyncEngine, asked: Wave, at: datetime) -> tuple[str, ...]:
+    """The ends of the pages that a wave begins with."""
+    found: Cut = await clock(at).run(waves(engine, Post()).cut, CutOrder(asked))
+    return found.untils
+
+
+async def close(engine: AsyncEngine, asked: Wave, at: datetime, *, everybody: bool = False) -> None:
+    await clock(at).run(waves(engine, Post()).close, CloseWave(asked, everybody=everybody))
+
+
+def run_of(at: datetime, what: TaskKind = TaskKind.BONUS_BURN) -> Wave:
+    """What a run of that moment tells of bonuses that are soon to burn."""
+    job = TaskRun(RegularTask("burn", "lumi", what, days=3, minimum=Decimal(10)), PAYING.zone)
+    return bonus_wave(job, "gift", at)
+
+
+async def a_lot(engine: AsyncEngine, *member_ids: str, shop: Merchant = OPEN) -> None:
+    """Twelve of each member's, that end in two days."""
+    await Merchants(engine).apply(shop, NOW)
+    await join(engine, *member_ids)
+    for member_id in member_ids:
+        await earn(engine, member_id, "12", 2)
+
+
+@requirement("LOY-71")
+async def test_a_run_that_comes_past_its_last_moment_silences_nothing(engine: AsyncEngine) -> None:
+    """Thirty hours late its message is missed, and the next run tells of the bonuses while there is time."""
+    await a_lot(engine, "ada")
+    late, post = run_of(NOW - timedelta(hours=30)), Post()
+    assert (await deliver(engine, post, late)).counts.missed == 1
+    assert (await deliver(engine, post, run_of(NOW))).counts.sent == 1
+    assert [name for name, _ in post.taken] == ["ada"]
+
+
+@requirement("LOY-71")
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_what_a_wave_could_tell_nobody_a_later_run_tells(engine: AsyncEngine, cancelled: bool) -> None:
+    """Its provider was down all its time, or somebody cancelled it: it gives back what it has marked."""
+    await a_lot(engine, "ada", "bo")
+    asked, over = run_of(NOW), NOW + timedelta(hours=23, seconds=1)
+    assert (await deliver(engine, Down(), asked)).waiting == 2
+    assert (await deliver(engine, Post(), run_of(NOW + DAY), at=NOW + DAY)).selected == 0, "it is marked"
+    if not cancelled:
+        assert (await deliver(engine, Down(), asked, at=over)).counts.missed == 2
+    await close(engine, asked, over, everybody=cancelled)
+    post = Post()
+    assert (await deliver(engine, post, run_of(NOW + DAY), at=NOW + DAY)).counts.sent == 2
+    await close(engine, run_of(NOW + DAY), NOW + DAY)
+    assert (await deliver(engine, post, run_of(NOW + DAY * 1.1), at=NOW + DAY * 1.1)).selected == 0
+    assert sorted(name for name, _ in post.taken) == ["ada", "bo"]
+
+
+@requirement("LOY-71")
+async def test_a_wave_is_over_before_the_next_days_run(engine: AsyncEngine) -> None:
+    """What it gives back, that one finds."""
+    await a_lot(engine, "ada")
+    assert run_of(NOW).not_after < NOW + DAY
+
+
+@requirement("LOY-71")
+async def test_what_has_gone_or_may_have_stays_marked(engine: AsyncEngine) -> None:
+    """Whatever became of the wave: nobody is told twice. Nor is asked again who wants no such messages."""
+    await a_lot(engine, "ada")
+    asked, post = run_of(NOW), Post()
+    with pytest.raises(Death):
+        await deliver(engine, post, asked, LosingAnswers(engine))
+    await close(engine, asked, NOW + timedelta(minutes=5), everybody=True)
+    rows = await MessageLog(engine).messages()
+    assert [(row["status"], len(post.taken)) for row in rows] == [("uncertain", 1)]
+    assert await cut_first(engine, run_of(NOW + DAY), NOW + DAY) == ()
+
+
+@requirement("LOY-71")
+async def test_what_the_gate_refused_stays_marked(engine: AsyncEngine) -> None:
+    """Who wants no such messages is not asked again by the next run."""
+    await a_lot(engine, "ada", shop=replace(OPEN, gate=GatePolicy(loyalty=ClassPolicy(ConsentRule.OPT_IN))))
+    asked = run_of(NOW)
+    assert (await deliver(engine, Post(), asked)).counts.skips == 1
+    await close(engine, asked, NOW)
+    assert await cut_first(engine, run_of(NOW + DAY), NOW + DAY) == ()
+
+
+@requirement("LOY-71")
+async def test_marks_of_a_worker_that_died_do_not_outlive_their_run(engine: AsyncEngine) -> None:
+    """It marked, and nothing left; 26 hours later the next day's run begins before it comes to an end."""
+    await a_lot(engine, "ada")
+    dead, following, back = run_of(NOW), run_of(NOW + DAY), NOW + timedelta(hours=26)
+    with pytest.raises(Death):
+        await deliver(engine, Post(), dead, Dying(engine))
+    assert await cut_first(engine, run_of(NOW + timedelta(hours=1)), NOW + timedelta(hours=1)) == ()
+    post = Post()
+    assert await cut_first(engine, following, back) == ("ada",)
+    assert (await deliver(engine, post, following, at=back)).counts.sent == 1
+    assert (await deliver(engine, post, dead, at=back)).selected == 0
+    assert [name for name, _ in post.taken] == ["ada"]
+
+
+@requirement("LOY-62", "LOY-71")
+async def test_a_message_that_waits_tells_what_is_still_ahead_when_it_goes(engine: AsyncEngine) -> None:
+    """What has burnt meanwhile is left out; what is told today of today says so."""
+    await Merchants(engine).apply(OPEN, NOW)
+    await join(engine, "ada")
+    for amount, hours in ("10", 2), ("20", 12), ("30", 30):
+        accrual = Accrual("ada", "gift", Decimal(amount), amount, NOW, NOW, NOW + timedelta(hours=hours))
+        await Bonuses(engine).accrue("lumi", accrual, NOW)
+    asked, post = run_of(NOW), Post()
+    assert (await deliver(engine, Down(), asked)).waiting == 1
+    assert (await deliver(engine, post, asked, at=NOW + timedelta(hours=3))).counts.sent == 1
+    ((_, text),) = post.taken
+    words = " ".join(text.split())
+    assert "50 bonus points (gift) will expire within 3 days, starting Tuesday, 10 March 2026." in words
 
 
 @dataclass(frozen=True)
@@ -298,7 +437,7 @@ scenes = st.builds(
 async def test_the_audience_is_who_the_rule_names_on_every_edge(engine: AsyncEngine, what: TaskKind) -> None:
     """A microsecond before each edge of its window and on it, untold and told by either run."""
     blink, midnight = timedelta(microseconds=1), datetime(2026, 3, 10, 16, tzinfo=UTC)
-    edges = [midnight + number * DAY for number in (0, 3)]
+    edges = [NOW + blink, midnight + 3 * DAY]
     lots = {
         f"m{number}": [Lot(number, "gift", Decimal(10), Decimal(10), edge, edge, NOW, mark, mark)]
         for number, (edge, mark) in enumerate(
@@ -340,7 +479,7 @@ def test_the_audience_is_who_the_rule_names(database_url: str) -> None:
 
 
 def _by_the_rule(scene: Scene) -> dict[str, tuple[Lot, ...]]:
-    window = Window(local_day(NOW, PAYING.zone), scene.days, PAYING.zone)
+    window = Window(NOW, scene.days, PAYING.zone)
     gift = {who: [lot for lot in lots if lot.currency == "gift"] for who, lots in scene.lots.items()}
     minimum = Decimal(scene.minimum)
     found = {who: announced(lots, scene.what, window, minimum, "mine") for who, lots in gift.items()}

@@ -1,7 +1,7 @@
 """Which bonuses can be spent, which go first, and of which a notice tells."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -45,8 +45,8 @@ def lot(number: int, left: str = "10", begins: float = 0, ends: float | None = N
 
 
 def window(day: int, days: int = 3) -> Window:
-    """Of a run on that day of March."""
-    return Window(date(2026, 3, day), days, TAIPEI)
+    """Of a run on that day of March, at 10:00."""
+    return Window(datetime(2026, 3, day, 2, tzinfo=UTC), days, TAIPEI)
 
 
 def sums(lots: list[Lot], what: TaskKind, on: list[int], minimum: int = 0) -> list[int]:
@@ -158,15 +158,26 @@ def test_refunds_one_by_one_give_back_what_one_refund_of_all_would(
 
 @requirement("LOY-61", "LOY-62", "LOY-64")
 def test_what_becomes_spendable_on_the_days_ahead_is_told_with_its_sum() -> None:
-    """3 days ahead of 10 March are the 11th to the 13th, by the merchant's calendar."""
-    eleventh, fourteenth = (START + timedelta(days=days, hours=16) for days in (9, 12))
+    """3 days ahead of 10 March are the rest of it and the 11th to the 13th, by the merchant's calendar."""
+    ten, fourteenth = window(10).at, START + timedelta(days=12, hours=16)
     second = timedelta(seconds=1)
     inside = [
-        Lot(1, "gift", Decimal(7), Decimal(7), eleventh),
+        Lot(1, "gift", Decimal(7), Decimal(7), ten + second),
         Lot(2, "gift", Decimal(5), Decimal(5), fourteenth - second),
     ]
-    outside = [replace(inside[0], active_from=eleventh - second), replace(inside[1], active_from=fourteenth)]
+    outside = [replace(inside[0], active_from=ten), replace(inside[1], active_from=fourteenth)]
     assert sums([*inside, *outside], ACTIVATION, [10]) == [12]
+
+
+@requirement("LOY-62", "LOY-71")
+@pytest.mark.parametrize("what", [ACTIVATION, BURN])
+def test_what_comes_about_later_today_and_nobody_could_tell_before_is_told(what: TaskKind) -> None:
+    """Accrued on the 9th at 19:00, after that day's run, and active or gone on the 10th at 20:00."""
+    late = lot(1, "60", begins=9.5, ends=9.5)
+    assert sums([late], what, [10, 11], minimum=50) == [60, 0]
+    first, second = lot(1, "30", begins=9.5, ends=9.5), lot(2, "30", begins=11, ends=11)
+    assert sums([first], what, [9], minimum=50) == [0]
+    assert sums([first, second], what, [10], minimum=50) == [60], "what was too little the day before"
 
 
 @requirement("LOY-71", "LOY-73")
@@ -219,20 +230,21 @@ minima = st.sampled_from([0, 1, 3, 6]).map(Decimal)
 
 @settings(max_examples=60)
 @given(random_lots(), st.integers(1, 4), runs, zones, st.sampled_from([ACTIVATION, BURN]), minima)
-def test_over_any_runs_a_lot_is_told_once_and_only_ahead_of_its_day(
+def test_over_any_runs_a_lot_is_told_once_and_only_ahead_of_its_moment(
     lots: list[Lot], days: int, on: list[int], zone: str, what: TaskKind, minimum: Decimal
 ) -> None:
     """By a count of calendar days, in whatever order they run: what nobody told is told if it is enough."""
     left = {one.lot_id: one for one in lots if one.left > 0 and turning_point(one, what) is not None}
     for number, half in enumerate(on):
-        today, run = local_day(START + half * DAY / 2, zone), f"run {number}"
+        at, run = START + half * DAY / 2, f"run {number}"
         near = [
             one.lot_id
             for one in left.values()
-            if 1 <= (local_day(turning_point(one, what) or START, zone) - today).days <= days
+            if (moment := turning_point(one, what) or START) > at
+            and (local_day(moment, zone) - local_day(at, zone)).days <= days
         ]
         enough = sum(left[lot_id].left for lot_id in near) >= minimum
-        telling = announced(lots, what, Window(today, days, zone), minimum, run)
+        telling = announced(lots, what, Window(at, days, zone), minimum, run)
         assert [one.lot_id for one in telling] == (sorted(near) if enough else [])
         lots = [told(one, what, run) if one in telling else one for one in lots]
         for one in telling:

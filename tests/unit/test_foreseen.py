@@ -165,7 +165,7 @@ def test_a_promotion_comes_to_members_of_its_groups() -> None:
 def test_the_announcements_are_those_that_the_days_say(
     lots: list[tuple[str, int, int]], days: int, minimum: int
 ) -> None:
-    """A daily run, counted out day by day: what is told is taken away, the rest is for the next."""
+    """A daily run, counted out hour by hour: what is told is taken away, the rest is for the next."""
     begin = datetime(2026, 3, 2, 16, tzinfo=UTC)  # a midnight in Taipei
     made = tuple(
         Lot(number, name, Decimal(left), Decimal(left), begin + timedelta(hours=after))
@@ -179,12 +179,12 @@ def test_the_announcements_are_those_that_the_days_say(
     ]
     expected = []
     for name in ("gift", "promo"):
-        sums = [0] * 200
+        sums = [0] * 2000
         for currency, left, after in lots:
-            sums[after // 24] += left if currency == name else 0
+            sums[after] += left if currency == name else 0
         for today in range(60):
-            ahead = slice(today + 1, today + days + 1)
-            if sum(sums[ahead]) >= max(minimum, 1):
-                expected.append((begin + timedelta(days=today, hours=10), f"{sum(sums[ahead])} {name}"))
-                sums[ahead] = [0] * days
+            ahead = slice(today * 24 + 11, (today + days + 1) * 24)
+            if (told_of := sum(sums[ahead])) >= max(minimum, 1):
+                expected.append((begin + timedelta(days=today, hours=10), f"{told_of} {name}"))
+                sums[ahead] = [0] * len(sums[ahead])
     assert found == sorted(expected)

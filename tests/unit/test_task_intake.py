@@ -100,6 +100,8 @@ def _plain(data: Any) -> Any:
         (NEWS, {"words": {"zh-Hant": {"body": "新課程", "image": "https://lumi.example/a b.png"}}},
          "words.zh-Hant.image: 'https://lumi.example/a b.png' is no web address"),
         (NEWS, {"groups": ["a,b"]}, "groups: [...] cannot be used as an id"),
+        (BURN, {"catch_up_hours": 24}, "catch_up_hours: 24 is too late: its messages go on the day of their"),
+        (NEWS, {"catch_up_hours": 48}, "catch_up_hours: 48 is too late: its messages go on the day of their"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_task_is_named_with_the_mend(

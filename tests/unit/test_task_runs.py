@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from activities.wave_rows import key_of
 from models.regular_task import RegularTask, TaskKind
 from models.task_runs import is_run, last_midnight, runs_near_changes, task_runs
+from models.task_waves import TaskRun, bonus_wave, over
 from models.timing import cron_runs, local
 from tests.requirements import requirement
 
@@ -90,3 +92,14 @@ def _runs(cron: str, zone: str, until: datetime) -> list[datetime]:
 
 def test_no_run_is_near_a_change_where_clocks_never_change() -> None:
     assert list(runs_near_changes("30 2 * * *", "Asia/Taipei", WINTER, WINTER + TEN_YEARS)) == []
+
+
+@requirement("LOY-62", "LOY-71")
+def test_a_mark_is_over_when_nothing_of_its_run_can_be_under_way() -> None:
+    """Some minutes after the last moment of its messages, which is before the next day's run."""
+    run = TaskRun(BURN, "Asia/Taipei")
+    wave = bonus_wave(run, "gift", WINTER)
+    mark = key_of(wave, "")
+    assert not over(mark, wave.not_after + timedelta(minutes=5))
+    assert over(mark, WINTER + timedelta(days=1))
+    assert not over("another", WINTER + timedelta(days=1))

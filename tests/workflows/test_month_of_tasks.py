@@ -90,7 +90,7 @@ def bonuses(random: Random, everybody: list[Somebody], first: date) -> list[Give
 
 
 def expected_notices(given: list[Given], days: list[date]) -> Iterator[Told]:
-    """Day by day: what of it nobody has told, by member and account; if it is enough, it is told by then."""
+    """Day by day: what of it is ahead and nobody has told, by member and account; told if it is enough."""
     for what, ahead in (("bonus_activation", ACTIVATION), ("bonus_burn", BURN)):
         told_of: set[int] = set()
         for today in days:
@@ -100,7 +100,7 @@ def expected_notices(given: list[Given], days: list[date]) -> Iterator[Told]:
                 moment = one.begins if what == "bonus_activation" else one.ends
                 day = moment.astimezone(HERE).date()
                 wanted = what == "bonus_burn" or one.currency == "points"
-                near = 1 <= (day - today).days <= ahead and one.told <= ten
+                near = moment > ten >= one.told and (day - today).days <= ahead
                 if wanted and near and number not in told_of:
                     sums.setdefault((one.name, one.currency), []).append(number)
             for (name, currency), numbers in sums.items():
