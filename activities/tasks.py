@@ -30,12 +30,16 @@ _task = TypeAdapter(RegularTask)
 
 @dataclass(frozen=True)
 class Beginning:
-    """A run that is about to begin. `too_late`: it is only to be noted."""
+    """A run that is about to begin. `too_late`: it is only to be noted.
+
+    `overtaken`: a newer run has come due; if the task is as it was, this one is only to be noted as well.
+    """
 
     task: RegularTask
     run_at: datetime
     now: datetime
     too_late: bool = False
+    overtaken: bool = False
 
 
 @dataclass(frozen=True)
@@ -265,6 +269,8 @@ async def _reason_to_skip(connection: AsyncConnection, beginning: Beginning) -> 
     if beginning.too_late:
         late = f"{GIFTS_LATE.days} days: no greeting, no gift" if birthday else f"{task.catch_up_hours} hours"
         return f"missed by more than {late}"
+    if beginning.overtaken and await _goes_on(connection, task):
+        return "a newer run had come due when it could begin: that one does the work"
     if birthday or task.kind in NOTICES:
         return ""
     later = (
@@ -272,6 +278,13 @@ async def _reason_to_skip(connection: AsyncConnection, beginning: Beginning) -> 
     )
     overtaken = (await connection.execute(later)).first()
     return "a later run has done its work" if overtaken else ""
+
+
+async def _goes_on(connection: AsyncConnection, task: RegularTask) -> bool:
+    """Whether the schedule starts the task as this run knows it: neither changed, paused nor removed."""
+    query = select(TASKS.c.document).where(*_named(task.merchant_id, [task.task_id]), ~TASKS.c.paused)
+    document = (await connection.execute(query)).scalar_one_or_none()
+    return document is not None and _task.validate_json(document) == task
 
 
 def _line(task: RegularTask) -> ColumnElement[bool]:

@@ -110,6 +110,16 @@ def over(mark: str, now: datetime) -> bool:
     return now > run + WORTH + SURELY
 
 
+def overtaken(run: TaskRun, at: datetime, now: datetime) -> bool:
+    """Whether the schedule has by now another run of the task to start, so that this one is not the newest.
+
+    Only promotions say the same again. One that is asked for by hand waits for no schedule.
+    """
+    if run.at is not None or run.task.kind is not TaskKind.PROMOTION:
+        return False
+    return next(task_runs(run.task, run.zone, at)) <= now
+
+
 def bonus_wave(run: TaskRun, currency: str, at: datetime) -> Wave:
     """The notices about one account. [LOY-62, LOY-71]"""
     parameters = {

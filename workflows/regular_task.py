@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         birthday_wave,
         bonus_wave,
         in_time,
+        overtaken,
         patience,
         promotion_wave,
         why_left,
@@ -80,10 +81,11 @@ class RegularTaskWorkflow:
 
     async def begin(self) -> Begun:
         """Take note of the run, and learn what it needs."""
-        late = workflow.now() - self.at > patience(self.job.task)
+        now = workflow.now()
+        late, old = now - self.at > patience(self.job.task), overtaken(self.job, self.at, now)
         return await workflow.execute_activity_method(
             Tasks.begin,
-            Beginning(self.job.task, self.at, workflow.now(), late),
+            Beginning(self.job.task, self.at, now, late, old),
             start_to_close_timeout=ATTEMPT,
             retry_policy=PATIENT,
             summary="note that it begins",

@@ -129,6 +129,28 @@ async def test_promotions_birthdays_and_bonus_notices_wait_for_no_other(tasks: T
     assert late.skip == "missed by more than 7 days: no greeting, no gift"
 
 
+async def test_of_runs_of_a_promotion_made_up_for_only_the_newest_does_its_work(
+    tasks: Tasks,
+) -> None:
+    """Unless the task was changed, paused or removed since: then no newer run is sure to come."""
+    news = task(TaskKind.PROMOTION, cron="0 * * * *", words={"en": Words("News")})
+    words = "a newer run had come due when it could begin: that one does the work"
+
+    async def skipped(number: int) -> str:
+        at = TEN + number * timedelta(hours=1)
+        return (await tasks.begin(Beginning(news, at, TEN + DAY, overtaken=True))).skip
+
+    assert await skipped(0) == "", "it is not known"
+    await tasks.keep([news], TEN)
+    assert await skipped(1) == words
+    assert (await tasks.runs(SHOP.id))[news.task_id].words == words
+    await tasks.hold(SHOP.id, [news.task_id], paused=True)
+    assert await skipped(2) == ""
+    await tasks.hold(SHOP.id, [news.task_id], paused=False)
+    await tasks.keep([replace(news, cron="0 10 * * 1")], TEN)
+    assert await skipped(3) == ""
+
+
 def people() -> list[Member]:
     born = date(1990, 2, 28)
     return [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from activities.wave_rows import key_of
 from models.regular_task import RegularTask, TaskKind
 from models.task_runs import is_run, last_midnight, runs_near_changes, task_runs
-from models.task_waves import TaskRun, bonus_wave, over
+from models.task_waves import TaskRun, bonus_wave, over, overtaken
 from models.timing import cron_runs, local
 from tests.requirements import requirement
 
@@ -92,6 +92,18 @@ def _runs(cron: str, zone: str, until: datetime) -> list[datetime]:
 
 def test_no_run_is_near_a_change_where_clocks_never_change() -> None:
     assert list(runs_near_changes("30 2 * * *", "Asia/Taipei", WINTER, WINTER + TEN_YEARS)) == []
+
+
+@requirement("LS-12")
+def test_a_promotion_is_overtaken_once_its_next_run_has_come_due() -> None:
+    """Not one that was asked for by hand, and no other kind: birthdays and bonuses double nothing."""
+    hourly = RegularTask("news", "lumi", TaskKind.PROMOTION, cron="0 * * * *")
+    run, hour, blink = TaskRun(hourly, "Asia/Taipei"), timedelta(hours=1), timedelta(microseconds=1)
+    assert not overtaken(run, WINTER, WINTER + hour - blink)
+    assert overtaken(run, WINTER, WINTER + hour)
+    assert not overtaken(replace(run, at=WINTER), WINTER, WINTER + 3 * hour)
+    others = [replace(run, task=replace(hourly, kind=kind)) for kind in TaskKind if kind != hourly.kind]
+    assert not any(overtaken(one, WINTER, WINTER + 3 * hour) for one in others)
 
 
 @requirement("LOY-62", "LOY-71")

@@ -16,6 +16,8 @@ from temporalio.service import RPCError
 
 from activities.bonus_books import LOTS
 from activities.database import reading
+from activities.merchants import Merchants
+from activities.tasks import Tasks
 from commands.task_schedules import TaskSchedules
 from models.bonus import Accrual
 from models.credits import to_points
@@ -204,6 +206,24 @@ async def test_a_promotion_goes_once_to_each_member_of_its_groups(temporal: Clie
         ]
         everybody = replace(news, groups=(), everybody=True)
         assert (await run(world, everybody, at_ten(2))).sent == 4
+
+
+@requirement("LS-12")
+async def test_of_the_runs_of_a_promotion_that_an_outage_has_held_up_the_newest_goes_out(
+    temporal: Client, tmp_path: Path
+) -> None:
+    """Oldest first, as the server makes up for them: nobody gets the same text once for every hour."""
+    hour = now().replace(minute=0, second=0)
+    news = task(TaskKind.PROMOTION, cron="0 * * * *", everybody=True, words={"en": Words("News")})
+    async with a_shop(temporal, tmp_path) as (world, post):
+        await enrol(world, member("ada"))
+        await Tasks(world.engine, Merchants(world.engine)).keep([news], now())
+        hours = [hour - timedelta(hours=number) for number in (2, 1, 0)]
+        reports = [await started(world, TaskRun(news, TAIPEI), at) for at in hours]
+        old = "skipped: a newer run had come due when it could begin: that one does the work"
+        assert [one.words for one in reports] == [old, old, "1 wave, 1 sent"]
+        by_hand = await run(world, news, hour - timedelta(hours=1, minutes=30))
+        assert (by_hand.sent, post.readers) == (0, ["ada"]), "a later one has done its work"
 
 
 async def test_a_wave_that_is_terminated_takes_no_other_one_along(temporal: Client, tmp_path: Path) -> None:
