@@ -38,7 +38,7 @@ class MembersAudience:
         member_ids: Sequence[str],
         now: datetime,
     ) -> list[Chosen]:
-        """The wave's words to each in its own language; where there are none, in the merchant's."""
+        """The wave's words to each in its own language; where there are none, in the merchant's, or any."""
         groups = set(_groups(wave))
         members = await read_members(connection, merchant.id, member_ids)
         balances = await balances_of(connection, merchant.id, member_ids, now)
@@ -61,12 +61,18 @@ class MembersAudience:
 
 
 def words_for(wave: Wave, locale: str, usual: str) -> tuple[str, Words]:
-    """The words for a reader of that locale, and the locale that they are in."""
-    near = [tag for tag in wave.words if tag == locale] or [
-        tag for tag in wave.words if shipped_locale(tag) == shipped_locale(locale)
-    ]
-    tag = next(iter((*near, usual)))
-    return tag, wave.words[tag]
+    """The words for a reader of that locale, and the locale that they are in.
+
+    The merchant may have gone over to another language since: then what there is has to do.
+    """
+    found = (*_near(wave, locale), *_near(wave, usual), *wave.words)
+    return (found[0], wave.words[found[0]]) if found else (locale, Words(""))
+
+
+def _near(wave: Wave, locale: str) -> list[str]:
+    """The locales of its words that such a reader reads, the nearest first."""
+    same = [tag for tag in wave.words if shipped_locale(tag) == shipped_locale(locale)]
+    return sorted(same, key=lambda tag: tag != locale)
 
 
 def _groups(wave: Wave) -> list[str]:

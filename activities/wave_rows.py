@@ -129,3 +129,13 @@ def closings_of(wave: Wave, messages: Sequence[OnTheWay], why: str, now: datetim
         )
         for one in messages
     ]
+
+
+def missed_closing(wave: Wave, member_id: str, channel: str, why: str, now: datetime) -> Closing:
+    """How a message is settled of which only its member is known."""
+    person = Person("", member_id=member_id)
+    role = CATALOGUE[wave.kind].role
+    key = key_of(wave, member_id)
+    notice = Notice(key, wave.kind, role, person, (channel,), wave.due, wave.not_after)
+    delivery = Delivery(notice, None, wave.merchant_id, wave.lifecycle)
+    return Closing(delivery, channel, MessageStatus.MISSED, why, now)

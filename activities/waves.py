@@ -19,7 +19,7 @@ from activities.database import reading, transact
 from activities.merchants import Merchants, UnknownMerchantError
 from activities.message_log import MessageLog
 from activities.pipeline import Pipeline
-from activities.wave_rows import closings_of, key_of, read_on_the_way, read_settled
+from activities.wave_rows import closings_of, key_of, missed_closing, read_on_the_way, read_settled
 from activities.wave_tally import Settled, Tally
 from models.agenda import Delivery, Notice
 from models.merchant import Merchant
@@ -183,7 +183,12 @@ class Waves:
         self, members: Sequence[str], wave: Wave, merchant: Merchant, attempt: Attempt, tally: Tally
     ) -> None:
         """Send to some members what is not settled yet, and count them."""
-        settled, chosen = await self._look(members, wave, merchant, attempt.now)
+        try:
+            settled, chosen = await self._look(members, wave, merchant, attempt.now)
+        except Exception as error:
+            if attempt.now <= wave.not_after:
+                raise  # another attempt may find it mended
+            settled, chosen = await self._miss(members, wave, merchant, attempt.now, error), []
         items = [
             item
             for item in _items(chosen, wave, merchant)
@@ -225,6 +230,30 @@ class Waves:
             return settled, await selection.read(connection, wave, merchant, rest, now)
 
         return await transact(self._engine, look, writes=isinstance(selection, Marking))
+
+    async def _miss(
+        self, members: Sequence[str], wave: Wave, merchant: Merchant, now: datetime, error: Exception
+    ) -> dict[str, dict[str, Settled]]:
+        """Call missed what is not settled of these: it is over, and nobody could read what to tell them.
+
+        So a wave comes to its end, whatever fails. Answers what is settled by member and channel.
+        """
+        activity.logger.error("wave %s: its audience cannot be read: %r", wave.wave_id, error)
+        async with reading(self._engine) as connection:
+            settled = await read_settled(connection, wave, members)
+        usable = [channel for channel in wave.channels if channel in merchant.channels] or wave.channels[:1]
+        why = f"its last moment passed; {type(error).__name__} while its audience was read"
+        missed = [
+            missed_closing(wave, member_id, channel, why, now)
+            for member_id in members
+            for channel in usable
+            if channel not in settled.get(member_id, {})
+        ]
+        for closing, outcome in zip(missed, await self._log.close(missed), strict=True):
+            if outcome is not None:
+                member_id = closing.delivery.notice.recipient.member_id
+                settled.setdefault(member_id, {})[closing.channel] = Settled(outcome.status, outcome.at)
+        return settled
 
     async def _merchant(self, wave: Wave) -> Merchant:
         """The merchant, or a failure that another attempt may mend once it is applied."""

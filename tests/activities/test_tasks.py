@@ -210,6 +210,21 @@ async def test_who_is_in_a_promotion_is_in_it_once(engine: AsyncEngine) -> None:
     assert await _read(engine, greetings(date(2027, 2, 28)), ["ada", "ed", "fay"]) == ["ed"]
 
 
+@requirement("LS-12")
+@pytest.mark.usefixtures("tasks")
+async def test_who_reads_no_language_of_a_promotion_is_told_in_one_there_is(engine: AsyncEngine) -> None:
+    """The merchant went over to French, and its task speaks English: everybody is told in that."""
+    them = [member("ada"), member("bo", locale="en-GB"), member("cy", locale="fr")]
+    await Members(engine).upsert(them, LONG_AGO)
+    words = {"en": Words("News"), "en-GB": Words("Novelties")}
+    wave = promotion_wave(TaskRun(task(TaskKind.PROMOTION, words=words), TAIPEI), TEN)
+    french = replace(WITH_BRANCHES, locale="fr")
+    async with reading(engine) as connection:
+        chosen = await MembersAudience().read(connection, wave, french, ["ada", "bo", "cy"], TEN)
+    said = [(one.content.member_id, one.person.locale, one.content.body) for one in chosen]
+    assert said == [("ada", "en", "News"), ("bo", "en-GB", "Novelties"), ("cy", "en", "News")]
+
+
 async def _read(engine: AsyncEngine, wave: Wave, ids: Sequence[str]) -> list[str]:
     selection = MembersAudience() if wave.audience.name == "members" else BirthdaysAudience()
     async with reading(engine) as connection:

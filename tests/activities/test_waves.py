@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.audience import Selection
+from activities.audience import Chosen, Selection
 from activities.database import writing
 from activities.handing_over import OVERTAKEN, HandingOver
 from activities.members import MEMBERS
@@ -313,6 +313,29 @@ async def test_a_page_that_fails_does_not_go_on_at_once(
     done = await deliver(waves(shop, provider), greeting())
     assert (done.waiting, done.failing, done.again) == (MANY, True, None)
     assert provider.asked == MANY
+
+
+class Unreadable(Everybody):
+    """An audience whose members can be told nothing: whoever reads them fails."""
+
+    async def read(self, *_: Any) -> list[Chosen]:
+        raise KeyError("fr")
+
+
+async def test_a_page_that_cannot_be_read_is_missed_once_it_is_too_late(shop: AsyncEngine) -> None:
+    """Until then it is tried again; what has gone meanwhile stays sent, and so the wave comes to its end."""
+    provider, made = Counting(), greeting()
+    await deliver(waves(shop, provider), made, page=Page("", "m00009"))
+    broken = waves(shop, provider)
+    broken._selections = {EVERYBODY: Unreadable()}
+    with pytest.raises(KeyError):
+        await deliver(broken, made, 2)
+    done = await deliver(broken, made, 3, at=made.not_after + timedelta(seconds=1))
+    assert (done.counts.sent, done.counts.missed, done.waiting) == (10, MANY - 10, 0)
+    rows = await MessageLog(shop).messages(limit=1000)
+    missed = {row["reason"] for row in rows if row["status"] == "missed"}
+    assert missed == {"its last moment passed; KeyError while its audience was read"}
+    assert sum(row["status"] == "missed" for row in rows) == MANY - 10
 
 
 async def test_pages_meet_without_a_gap_or_an_overlap(shop: AsyncEngine) -> None:
