@@ -17,7 +17,10 @@ from models.wave import Wave, Words
 
 
 class MembersAudience:
-    """Parameter `groups`: ids joined by commas; empty is everybody. Who is in two of them is in it once."""
+    """Parameter `groups`: their names, a semicolon after each; empty is everybody.
+
+    Who is in two of them is in it once.
+    """
 
     def who(self, wave: Wave, merchant: Merchant, now: datetime) -> Select[tuple[str]]:  # noqa: ARG002
         """The members of at least one of the groups, those granted. [LS-12]"""
@@ -76,4 +79,6 @@ def _near(wave: Wave, locale: str) -> list[str]:
 
 
 def _groups(wave: Wave) -> list[str]:
-    return [group for group in wave.audience.parameters.get("groups", "").split(",") if group]
+    named = wave.audience.parameters.get("groups", "")
+    # Waves that began when a name could hold no comma have them joined by one.
+    return [group for group in named.split(";" if ";" in named else ",") if group]

@@ -27,7 +27,6 @@ SLACK = timedelta(minutes=5)
 """How far the clock of the shop system may be ahead of ours."""
 EARLIEST = date(1900, 1, 1)
 LONGEST_TOKEN = 512
-LONGEST_GROUP = 64
 MOST_GROUPS = 50
 
 CONSENTS: Mapping[str, tuple[NoticeClass, str]] = {
@@ -235,10 +234,7 @@ def _groups(raw: Any) -> tuple[str, ...]:
 def _named_groups(written: str) -> tuple[str, ...]:
     groups = tuple(sorted({name for part in values.text(written).split(";") if (name := part.strip())}))
     for name in groups:
-        if len(name) > LONGEST_GROUP or not name.isprintable():
-            raise Wrong(
-                f"names a group {shown(name)}", f"use at most {LONGEST_GROUP} characters, on one line"
-            )
+        values.group(name)
     if len(groups) > MOST_GROUPS:
         raise Wrong(f"names {len(groups)} groups", f"name at most {MOST_GROUPS}")
     return groups

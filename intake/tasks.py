@@ -130,7 +130,7 @@ def _some(value: tuple[str, ...], context: Context) -> tuple[str, ...]:
 
 def _groups(value: tuple[str, ...], _: Context) -> tuple[str, ...]:
     for group in value if sound(*value) else ():
-        values.identifier(group)
+        values.group(group)
     return value
 
 

@@ -11,7 +11,7 @@ from babel.numbers import list_currencies
 from email_validator import EmailNotValidError, validate_email
 
 from activities.formats import SHIPPED, shipped_locale
-from intake.problems import Wrong, nearest
+from intake.problems import Wrong, nearest, shown
 from models.ids import check_id
 from models.merchant import promotional_word
 from models.timing import TimeError, zone
@@ -20,6 +20,7 @@ YEARS = range(2000, 2200)
 """A year outside of these is a slip of the pen."""
 LONGEST_LINE = 200
 LONGEST_EVENT_ID = 100
+LONGEST_GROUP = 64
 DEAREST = Decimal(10) ** 12
 
 EXAMPLES: Mapping[Any, str] = {
@@ -137,6 +138,19 @@ def event_id(value: str, _: object = None) -> str:
     if not 1 <= len(value) <= LONGEST_EVENT_ID or not value.isprintable():
         raise Wrong("cannot be an event id", f"use 1 to {LONGEST_EVENT_ID} characters, on one line")
     return value
+
+
+def group(name: str) -> str:
+    """The name of a group of members, without blanks around it: the same where it is imported and written to.
+
+    A semicolon parts one name from the next. [LS-03]
+    """
+    mend = f"use at most {LONGEST_GROUP} characters, on one line"
+    if ";" in name or name != name.strip():
+        raise Wrong(f"names a group {shown(name)}", "leave out semicolons, and blanks around it")
+    if not 0 < len(name) <= LONGEST_GROUP or not name.isprintable():
+        raise Wrong(f"names a group {shown(name)}", mend)
+    return name
 
 
 def zone_name(value: str, _: object = None) -> str:

@@ -133,7 +133,8 @@ def bonus_wave(run: TaskRun, currency: str, at: datetime) -> Wave:
 
 def promotion_wave(run: TaskRun, at: datetime) -> Wave:
     """One text to the members of some groups, or to all of them. [LS-03, LS-11, LS-12]"""
-    return _wave(run.task, Audience("members", {"groups": ",".join(run.task.groups)}), at, run_stamp(at))
+    groups = "".join(f"{group};" for group in run.task.groups)
+    return _wave(run.task, Audience("members", {"groups": groups}), at, run_stamp(at))
 
 
 def birthday_numbers(run: TaskRun, at: datetime) -> tuple[int, ...]:

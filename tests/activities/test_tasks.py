@@ -24,7 +24,7 @@ from models.member import Member
 from models.merchant import Branch
 from models.regular_task import Gift, RegularTask, TaskKind
 from models.task_waves import TaskRun, birthday_wave, promotion_wave
-from models.wave import Wave, Words
+from models.wave import Audience, Wave, Words
 from tests.requirements import requirement
 from tests.tasks import LONG_AGO, SHOP, member, task
 
@@ -208,6 +208,19 @@ async def test_who_is_in_a_promotion_is_in_it_once(engine: AsyncEngine) -> None:
     moved = [replace(person, zone=PARIS) for person in people() if person.member_id == "ada"]
     await Members(engine).upsert(moved, LONG_AGO)
     assert await _read(engine, greetings(date(2027, 2, 28)), ["ada", "ed", "fay"]) == ["ed"]
+
+
+@requirement("LS-12")
+@pytest.mark.usefixtures("tasks")
+async def test_groups_of_any_name_are_found_by_it(engine: AsyncEngine) -> None:
+    """And by waves that began when their names were joined by commas."""
+    them = [member("ada", groups=("常客",)), member("bo", groups=("a, b",)), member("cy", groups=("b",))]
+    await Members(engine).upsert(them, LONG_AGO)
+    for groups, found in (("常客", "a, b"), ["ada", "bo"]), (("b",), ["cy"]), (("a",), []):
+        news = TaskRun(task(TaskKind.PROMOTION, groups=groups, words={"en": Words("News")}), TAIPEI)
+        assert await who(engine, promotion_wave(news, TEN)) == found
+    before = replace(promotion_wave(news, TEN), audience=Audience("members", {"groups": "a,b"}))
+    assert await who(engine, before) == ["cy"]
 
 
 @requirement("LS-12")

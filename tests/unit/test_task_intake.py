@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
-from datetime import time
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from intake import InputError, read_merchant, read_tasks, tasks_merchant
 from intake.files import load
+from intake.members import read_member
 from intake.schema import schema
 from models.regular_task import Gift, RegularTask, TaskKind
 from tests.requirements import requirement
@@ -99,7 +100,9 @@ def _plain(data: Any) -> Any:
          "words.zh-Hant.image: 'http://lumi.example/a.png' is no address of a picture: write it as https://"),
         (NEWS, {"words": {"zh-Hant": {"body": "新課程", "image": "https://lumi.example/a b.png"}}},
          "words.zh-Hant.image: 'https://lumi.example/a b.png' is no web address"),
-        (NEWS, {"groups": ["a,b"]}, "groups: [...] cannot be used as an id"),
+        (NEWS, {"groups": ["a;b"]}, "groups: [...] names a group 'a;b': leave out semicolons"),
+        (NEWS, {"groups": [" "]}, "groups: [...] names a group ' ': leave out semicolons, and blanks"),
+        (NEWS, {"groups": ["x" * 65]}, "groups: [...] names a group 'xxx"),
         (BURN, {"catch_up_hours": 24}, "catch_up_hours: 24 is too late: its messages go on the day of their"),
         (NEWS, {"catch_up_hours": 48}, "catch_up_hours: 48 is too late: its messages go on the day of their"),
     ],
@@ -124,6 +127,16 @@ def test_a_promotion_to_everybody_is_said_on_purpose() -> None:
     assert task.everybody
     (both,) = problems({**NEWS, "everybody": True})
     assert both.startswith("tasks[0].everybody: true is said beside groups")
+
+
+@requirement("LS-12")
+@pytest.mark.parametrize("name", ["常客", "early, and often", "VIP #1", "x" * 64])
+def test_a_group_is_named_alike_where_it_is_imported_and_written_to(name: str) -> None:
+    """What an import takes, a promotion takes; a semicolon parts names there, and so is in none."""
+    told = {"member_id": "ada", "name": "Ada", "groups": [name]}
+    assert read_member(told, LUMI, datetime(2026, 3, 1, tzinfo=UTC)).member.groups == (name,)
+    (news,) = read_tasks({"merchant": "lumi", "tasks": [{**NEWS, "groups": [name]}]}, LUMI)
+    assert news.groups == (name,)
 
 
 @requirement("LOY-60", "LOY-70")
