@@ -139,6 +139,12 @@ class Tasks:
         async with reading(self._engine) as connection:
             return await tasks_of(connection, merchant_id)
 
+    async def applied(self, merchant_id: str) -> dict[str, datetime]:
+        """When each task was last applied."""
+        query = select(TASKS.c.task_id, TASKS.c.applied_at).where(TASKS.c.merchant_id == merchant_id)
+        async with reading(self._engine) as connection:
+            return {task_id: aware(at) for task_id, at in await connection.execute(query)}
+
     async def runs(self, merchant_id: str) -> dict[str, LastRun]:
         """The last run of each task."""
         async with reading(self._engine) as connection:

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.text import Text
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.tasks import Asked
 from commands.failures import Mistake, talking_to_temporal
 from commands.output import err, plain, print_json, say, table, warn
 from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
 from commands.task_apply import Change, Shop, What, next_moments
-from commands.task_schedules import Planned
+from commands.task_schedules import Planned, untold
 from intake import read_tasks, tasks_merchant
 from models.regular_task import RegularTask, TaskKind
 from models.showing import shown_time, utc_text
@@ -29,6 +30,7 @@ task_app = typer.Typer(
 
 Task = Annotated[str, typer.Argument(help="MERCHANT/TASK", metavar="TASK")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the difference, and change nothing.")]
 Note = Annotated[str, typer.Option(help="Why, for whoever looks at it next.")]
 STYLES = {What.CREATE: "green", What.CHANGE: "yellow", What.REMOVE: "red", What.KEEP: "dim"}
 FIVE = 5
@@ -43,6 +45,8 @@ class Seen:
     planned: Planned | None
     last: str
     next: list[datetime]
+    untold: datetime | None = None
+    """The next run near a change of the clocks that its schedule does not know of."""
 
     @property
     def state(self) -> str:
@@ -50,19 +54,25 @@ class Seen:
             return "no schedule: apply it again"
         if self.planned.job != TaskRun(self.task, self.zone):
             return "its schedule is another: apply it again"
-        return f"paused: {self.planned.note}".rstrip(": ") if self.planned.paused else "on"
+        if self.planned.paused:
+            return self.planned.state
+        if self.untold is not None:
+            day = shown_time(self.untold, self.zone)
+            return f"it was not told of its runs from {day} on, where clocks change: apply it again"
+        return "on"
 
 
 @task_app.command()
 def apply(
     file: Annotated[Path, typer.Argument(help="The tasks of one merchant, as TOML or JSON.")],
     yes: Yes = False,
+    dry_run: DryRun = False,
     data_dir: DataDir = VAR,
     address: Address = None,
     namespace: Namespace = None,
 ) -> None:
     """Make the tasks equal to the file: create, change, remove. The difference is shown first."""
-    asyncio.run(_apply(Reach(data_dir, address, namespace), file, yes=yes))
+    asyncio.run(_apply(Reach(data_dir, address, namespace), file, yes=yes, dry_run=dry_run))
 
 
 @task_app.command("list")
@@ -97,14 +107,16 @@ def next_(
     address: Address = None,
     namespace: Namespace = None,
 ) -> None:
-    """When a task comes next, in the merchant's time."""
-    zone, found = asyncio.run(_known(Reach(data_dir, address, namespace), task))
-    moments = next_moments(found, zone, datetime.now(UTC), count)
+    """When a task comes next, in the merchant's time; one that is paused does not."""
+    zone, found, planned = asyncio.run(_known(Reach(data_dir, address, namespace), task))
+    held = planned is not None and planned.paused
+    moments = [] if held else next_moments(found, zone, datetime.now(UTC), count)
     if as_json:
         print_json([utc_text(moment) for moment in moments])
-        return
-    for moment in moments:
+    for moment in moments if not as_json else ():
         say(shown_time(moment, zone))
+    if planned is not None and planned.paused:
+        warn(f"{task} is {planned.state}: nothing comes until `carillon task resume {task}`")
 
 
 @task_app.command()
@@ -166,19 +178,22 @@ async def shop_of(reach: Reach, merchant_id: str) -> AsyncIterator[Shop]:
         yield await Shop.of(engine, client, reach.settings.task_queue, merchant_id)
 
 
-async def _apply(reach: Reach, file: Path, *, yes: bool) -> None:
+async def _apply(reach: Reach, file: Path, *, yes: bool, dry_run: bool) -> None:
     async with shop_of(reach, tasks_merchant(file)) as shop:
         tasks = read_tasks(file, shop.merchant)
         changes = await shop.difference(tasks)
         table(f"{shop.merchant.id}: {file}", ("task", "", "what is different"), map(_change_row, changes))
+        if dry_run:
+            say("\n", "Nothing was changed: leave out --dry-run to make it so")
+            return
         going = [change.task_id for change in changes if change.what is What.REMOVE]
         if going and not yes:
             _confirm(f"Remove {', '.join(going)}?")
         now = datetime.now(UTC)
         with err().status("Applying"):
-            await shop.apply(tasks, changes, now)
+            held = await shop.apply(tasks, changes, now)
         zone = shop.merchant.zone
-        rows = ((task.task_id, _coming(task, zone, now)) for task in tasks)
+        rows = ((task.task_id, held.get(task.task_id) or _coming(task, zone, now)) for task in tasks)
         table(f"Next, times of {zone}", ("task", "when"), rows)
         say("\n", (f"{len(tasks)} tasks", "bold"), f" of {shop.merchant.id} are as in the file")
 
@@ -186,19 +201,22 @@ async def _apply(reach: Reach, file: Path, *, yes: bool) -> None:
 async def _list(reach: Reach, merchant_id: str) -> tuple[str, list[Seen], list[str]]:
     async with shop_of(reach, merchant_id) as shop:
         stored, planned = await shop.read()
-        runs, zone, now = await shop.tasks.runs(merchant_id), shop.merchant.zone, datetime.now(UTC)
-    found = []
+        runs, applied = await shop.tasks.runs(merchant_id), await shop.tasks.applied(merchant_id)
+    zone, now, found = shop.merchant.zone, datetime.now(UTC), []
     for task_id, task in stored.items():
-        last = runs.get(task_id)
+        last, its = runs.get(task_id), planned.get(task_id)
         words = f"{shown_time(last.run_at, zone)}: {last.words or 'under way'}" if last else ""
-        found.append(Seen(task, zone, planned.get(task_id), words, next_moments(task, zone, now, 1)))
+        moments = [] if its is not None and its.paused else next_moments(task, zone, now, 1)
+        unknown = untold(TaskRun(task, zone), applied.get(task_id, now), now)
+        found.append(Seen(task, zone, its, words, moments, unknown))
     return zone, found, sorted(planned.keys() - stored.keys())
 
 
-async def _known(reach: Reach, name: str) -> tuple[str, RegularTask]:
+async def _known(reach: Reach, name: str) -> tuple[str, RegularTask, Planned | None]:
     merchant_id, task_id = named(name)
     async with shop_of(reach, merchant_id) as shop:
-        return shop.merchant.zone, await _stored(shop, task_id)
+        task = await _stored(shop, task_id)
+        return shop.merchant.zone, task, (await shop.schedules.found([task_id])).get(task_id)
 
 
 async def _run(reach: Reach, name: str) -> str:
@@ -208,7 +226,10 @@ async def _run(reach: Reach, name: str) -> str:
         standing = await shop.tasks.standing(Asked(merchant_id, task_id))
         if standing.paused and job.task.kind is TaskKind.BIRTHDAY:
             raise Mistake(f"task {name!r} is paused, and so are its birthdays: resume it, and today's come")
-        return await shop.schedules.run(job, datetime.now(UTC))
+        try:
+            return await shop.schedules.run(job, datetime.now(UTC))
+        except WorkflowAlreadyStartedError as error:
+            raise Mistake(f"this run is under way: {error.workflow_id}") from None
 
 
 async def _hold(reach: Reach, name: str, note: str, *, paused: bool) -> None:

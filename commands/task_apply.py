@@ -1,7 +1,7 @@
 """Making the regular tasks of a merchant equal to a file, with the difference shown first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -11,8 +11,8 @@ from temporalio.client import Client
 
 from activities.merchants import FRESH_SECONDS, Merchants
 from activities.tasks import Tasks
+from commands.task_differences import differences
 from commands.task_schedules import Planned, TaskSchedules
-from intake.problems import shown
 from models.birthday import occasions
 from models.merchant import Merchant
 from models.regular_task import RegularTask, TaskKind
@@ -73,8 +73,10 @@ class Shop:
         gone = sorted({*stored, *planned} - ids)
         return changes + [Change(task_id, What.REMOVE, _gone(task_id, stored, planned)) for task_id in gone]
 
-    async def apply(self, wanted: Sequence[RegularTask], changes: Sequence[Change], now: datetime) -> None:
-        """Do it. Broken off anywhere, the same again does the rest.
+    async def apply(
+        self, wanted: Sequence[RegularTask], changes: Sequence[Change], now: datetime
+    ) -> dict[str, str]:
+        """Do it. Broken off anywhere, the same again does the rest. Answers which tasks are paused, and why.
 
         What is new is known before it runs, and what goes is still known until it runs no more. The birthdays
         of today are begun again: their run has passed, and knows only the hour that the task had at midnight.
@@ -86,10 +88,11 @@ class Shop:
         for task_id in gone:
             await self.schedules.remove(task_id)
         await self.tasks.remove(self.merchant.id, gone)
-        await self._note_the_paused()
+        paused = await self._note_the_paused()
         moved = {change.task_id for change in changes if change.moved}
         for task in wanted:
             await self.celebrate(task, now, moved=task.task_id in moved)
+        return paused
 
     async def pause(self, task_id: str, note: str) -> bool:
         """Let a task start nothing, and its birthdays wait; answers whether it has a schedule."""
@@ -117,12 +120,13 @@ class Shop:
         for at in days if task.kind is TaskKind.BIRTHDAY else ():
             await self.schedules.again(TaskRun(task, self.merchant.zone), at, KNOWN if moved else None)
 
-    async def _note_the_paused(self) -> None:
+    async def _note_the_paused(self) -> dict[str, str]:
         """Some may have been paused or resumed elsewhere, as in the Web UI."""
         stored, planned = await self.read()
         for paused in (True, False):
             those = [name for name in stored if name in planned and planned[name].paused is paused]
             await self.tasks.hold(self.merchant.id, those, paused=paused)
+        return {name: one.state for name, one in planned.items() if one.paused}
 
 
 def next_moments(task: RegularTask, zone: str, now: datetime, count: int) -> list[datetime]:
@@ -140,34 +144,12 @@ def _change(task: RegularTask, zone: str, stored: RegularTask | None, planned: P
         return Change(task.task_id, What.CREATE, "it has no schedule")
     if planned.job is None:
         return Change(task.task_id, What.CHANGE, "its schedule is of another version")
-    words, moved = _differences(planned.job.task, task), planned.job.zone != zone
+    words, moved = differences(planned.job.task, task), planned.job.zone != zone
     if moved:
         words.append(f"zone: {planned.job.zone} -> {zone}")
     if not words and stored != task:
         words.append("the database does not know it as it runs")
     return Change(task.task_id, What.CHANGE if words else What.KEEP, "; ".join(words), moved)
-
-
-def _differences(old: RegularTask, new: RegularTask) -> list[str]:
-    names = (field.name for field in fields(RegularTask))
-    pairs = ((name, getattr(old, name), getattr(new, name)) for name in names)
-    return [
-        f"{name}: {_value(before)} -> {_value(after)}" for name, before, after in pairs if before != after
-    ]
-
-
-def _value(value: object) -> str:
-    match value:
-        case tuple():
-            return ", ".join(map(str, value)) or "none"
-        case TaskKind():
-            return value.value
-        case Mapping():
-            return f"a text in {', '.join(value)}" if value else "none"
-        case None | str() | int():
-            return shown(value)
-        case _:
-            return str(value)
 
 
 def _gone(task_id: str, stored: Mapping[str, RegularTask], planned: Mapping[str, Planned]) -> str:

@@ -41,6 +41,8 @@ HORIZON = timedelta(days=10 * 366)
 """So far ahead the runs around changes of the clocks are told."""
 MOST = 600
 """So many of them at most: more than ten years for a task of every half hour, two for one of every minute."""
+MONTH = timedelta(days=31)
+"""So long before the first one that was not told it is time to apply the task again."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HALF_A_CENTURY = timedelta(days=20_000)
 """Less than has passed since 1970: Temporal leaves out the first of its intervals."""
@@ -54,6 +56,11 @@ class Planned:
     job: TaskRun | None
     paused: bool = False
     note: str = ""
+
+    @property
+    def state(self) -> str:
+        """`on`, or that it is paused and why."""
+        return f"paused: {self.note}".rstrip(": ") if self.paused else "on"
 
 
 class TaskSchedules:
@@ -100,7 +107,10 @@ class TaskSchedules:
         return await _there(self._handle(task_id).unpause(note=note))
 
     async def run(self, job: TaskRun, at: datetime) -> str:
-        """Start a run by hand; answers its id."""
+        """Start a run by hand; answers its id.
+
+        WorkflowAlreadyStartedError where that minute's is under way.
+        """
         at = at.replace(second=0, microsecond=0)
         return await self._start(replace(job, at=at), run_stamp(at))
 
@@ -176,6 +186,14 @@ def task_spec(task: RegularTask, zone: str, now: datetime) -> ScheduleSpec:
     cron = task_cron(task)
     told = islice(runs_near_changes(cron, zone, now, now + HORIZON), MOST)
     return ScheduleSpec(cron_expressions=[cron], intervals=[_once(run) for run in told], time_zone_name=zone)
+
+
+def untold(job: TaskRun, applied_at: datetime, now: datetime) -> datetime | None:
+    """The next run near a change of the clocks, within a month, that its schedule was not told of."""
+    cron = task_cron(job.task)
+    told = list(islice(runs_near_changes(cron, job.zone, applied_at, applied_at + HORIZON), MOST))
+    until = told[-1] if len(told) == MOST else applied_at + HORIZON
+    return next(runs_near_changes(cron, job.zone, max(until, now), now + MONTH), None)
 
 
 def _once(at: datetime) -> ScheduleIntervalSpec:

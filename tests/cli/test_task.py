@@ -6,8 +6,10 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,9 +21,14 @@ import cli
 from activities.database import open_database, reading
 from activities.merchants import FRESH_SECONDS, Merchants
 from activities.tasks import Tasks, tasks_of
-from commands.task_schedules import TaskSchedules
+from commands.task import Seen
+from commands.task_differences import differences
+from commands.task_schedules import Planned, TaskSchedules, untold
 from intake import read_merchant
 from models.merchant import Merchant
+from models.regular_task import Gift, RegularTask, TaskKind
+from models.task_waves import TaskRun
+from models.wave import Words
 from tests.databases import migrated_sqlite
 from tests.requirements import requirement
 from tests.world import eventually, now
@@ -119,6 +126,42 @@ async def test_a_file_is_applied_changed_and_applied_again(
     assert (status, words(said, "keep")) == (0, 4)
 
 
+async def test_a_dry_run_shows_the_difference_and_changes_nothing(
+    run: Run, shop: Merchant, file: Path, temporal: Client
+) -> None:
+    """Neither in the database nor on the server; what would go is not asked about."""
+    status, said, _ = await run("apply", str(file), "--dry-run")
+    assert (status, said.count("create"), "Nothing was changed" in said) == (0, 5, True)
+    assert await TaskSchedules(temporal, "", shop.id).found(NAMES) == {}
+    assert await _awake(shop) == []
+    await run("apply", str(file))
+    without_the_promotion(file)
+    status, said, _ = await run("apply", str(file), "--dry-run")
+    assert (status, words(said, "remove"), "minimum: 50 -> 80" in said) == (0, 1, True)
+    assert sorted(await TaskSchedules(temporal, "", shop.id).found(NAMES)) == NAMES
+
+
+def test_what_is_different_is_told_so_that_it_can_be_seen() -> None:
+    """Of a text the part that changed, of a gift what it is."""
+    text = "Come to our studio on Monday morning, between 8:00 and 9:30, and bring a friend."
+    old = RegularTask("a", "lumi", TaskKind.PROMOTION, words={"en": Words(text), "fr": Words("Venez")})
+    changed = {"en": Words(text.replace("9:30", "9:15")), "zh-Hant": Words("歡迎")}
+    assert differences(old, replace(old, words=changed)) == [
+        "words.en.body: '…:00 and 9:30, and bring a friend.' -> '…:00 and 9:15, and bring a friend.'",
+        "words.fr.body: 'Venez' -> nothing",
+        "words.zh-Hant.body: nothing -> '歡迎'",
+    ]
+    assert differences(old, replace(old, words={**old.words, "en": Words(text, "More")})) == [
+        "words.en.title: nothing -> 'More'"
+    ]
+    gifts = Gift("points", Decimal("100.0"), 30), Gift("stars", Decimal("12.5")), None
+    birthdays = [RegularTask("b", "lumi", TaskKind.BIRTHDAY, gift=gift) for gift in gifts]
+    assert [differences(one, other) for one, other in pairwise(birthdays)] == [
+        ["gift: 100 points for 30 days -> 12.5 stars that never end"],
+        ["gift: 12.5 stars that never end -> nothing"],
+    ]
+
+
 def without_the_promotion(file: Path) -> None:
     """And with another minimum for the first notice."""
     text = file.read_text("utf-8").replace("minimum = 50  ", "minimum = 80  ", 1)
@@ -137,10 +180,15 @@ async def test_tasks_are_listed_paused_resumed_run_and_removed(
     await run("apply", str(file))
     burn = f"{shop.id}/bonus-burn"
     assert (await run("pause", burn, "--note", "audit"))[0] == 0
-    await run("apply", str(file))
+    lines = [line.split() for line in (await run("apply", str(file)))[1].splitlines()]
+    assert ["bonus-burn", "paused:", "audit"] in lines
     listed = json.loads((await run("list", shop.id, "--json"))[1])
     assert [task["task"] for task in listed] == NAMES
-    assert {task["task"]: task["state"] for task in listed}["bonus-burn"] == "paused: audit"
+    held = {task["task"]: task for task in listed}["bonus-burn"]
+    assert (held["state"], held["next"]) == ("paused: audit", [])
+    _, said, err = await run("next", burn)
+    assert (said, "is paused: audit: nothing comes until" in err) == ("", True)
+    assert json.loads((await run("next", burn, "--json"))[1]) == []
     assert (await run("resume", burn))[0] == 0
     assert "paused" not in (await run("list", shop.id))[1]
     moments = json.loads((await run("next", burn, "--count", "3", "--json"))[1])
@@ -149,7 +197,14 @@ async def test_tasks_are_listed_paused_resumed_run_and_removed(
     assert status == 0
     started = temporal.get_workflow_handle(said.split()[0])
     assert (await started.describe()).workflow_type == "RegularTaskWorkflow"
-    await started.terminate()
+    status, said, err = await run("run", burn)
+    if said:  # the next minute had begun
+        status, said, err = await run("run", burn)
+    assert (status, said) == (1, "")
+    under_way = err.split()[-1]
+    assert f"this run is under way: task:{shop.id}:bonus-burn-20" in err
+    for one in {started.id, under_way}:
+        await temporal.get_workflow_handle(one).terminate()
     assert (await run("remove", burn, "--yes"))[0] == 0
     assert "bonus-burn" not in (await run("list", shop.id))[1]
 
@@ -224,6 +279,31 @@ async def test_a_task_that_only_one_side_knows_is_told_and_mended(
     status, said, _ = await run("apply", str(file))
     assert (status, "it has no schedule" in said) == (0, True)
     assert "birthday" in await schedules.found(["birthday"])
+
+
+async def test_a_schedule_that_knows_its_runs_no_further_is_told(
+    run: Run, shop: Merchant, file: Path
+) -> None:
+    """Ten years after it was applied, a month before clocks change; where they never do, nothing is lost."""
+    await run("apply", str(file))
+    listed = json.loads((await run("list", shop.id, "--json"))[1])
+    assert {task["state"] for task in listed} == {"on"}
+    berlin, applied = "Europe/Berlin", datetime(2026, 5, 1, tzinfo=UTC)
+    hourly = RegularTask("a", shop.id, TaskKind.BONUS_UPKEEP, cron="0 * * * *")
+    change = datetime(2036, 10, 26, 1, tzinfo=UTC)
+
+    def first(job: TaskRun, at: datetime) -> datetime | None:
+        return untold(job, applied, at)
+
+    assert first(TaskRun(hourly, berlin), change - timedelta(days=40)) is None
+    found = first(TaskRun(hourly, berlin), change - timedelta(days=20))
+    assert found is not None
+    assert abs(found - change) <= timedelta(hours=4)
+    assert first(TaskRun(hourly, "Asia/Taipei"), change - timedelta(days=20)) is None
+    often = TaskRun(replace(hourly, cron="* * * * *"), berlin)
+    assert first(often, datetime(2028, 3, 10, tzinfo=UTC)) is not None, "600 minutes near changes are told"
+    seen = Seen(hourly, berlin, Planned("s", TaskRun(hourly, berlin)), "", [], change)
+    assert seen.state.startswith("it was not told of its runs from Sun 26 Oct 2036")
 
 
 @pytest.mark.parametrize(
