@@ -163,7 +163,7 @@ async def _bonus_wave(connection: AsyncConnection, asked: _Asked) -> Wave:
     lots = await lots_of(connection, asked.merchant.id, asked.member.member_id)
     for task in tasks:
         for run in _runs(task, zone, asked.now):
-            window = Window(local_day(run, zone), task.days, zone)
+            window = Window(run, task.days, zone)
             for currency in dict.fromkeys(
                 lot.currency for lot in lots if task.currency in ("", lot.currency)
             ):
@@ -184,7 +184,7 @@ async def _birthday(connection: AsyncConnection, asked: _Asked) -> MemberContent
         raise NothingToShowError(f"{asked.who}: its birth date is not known: import it again with birth_date")
     due = next_birthday(born, task.at, zone, asked.now)
     day = local_day(due, zone)
-    wave = birthday_wave(TaskRun(task, asked.merchant.zone), Occasion(zone, day, due, due))
+    wave = birthday_wave(TaskRun(task, asked.merchant.zone), Occasion(zone, day, due, due), due)
     selection = SELECTIONS[wave.audience.name]
     found = await selection.read(connection, wave, asked.merchant, [asked.member.member_id], asked.now)
     content = _one(found, asked)

@@ -13,11 +13,11 @@ from activities.merchants import FRESH_SECONDS, Merchants
 from activities.tasks import Tasks
 from commands.task_differences import differences
 from commands.task_schedules import Planned, TaskSchedules
-from models.birthday import occasions
+from models.birthday import ONE_DAY, occasions
 from models.merchant import Merchant
 from models.regular_task import RegularTask, TaskKind
 from models.task_runs import task_runs
-from models.task_waves import DAY, TaskRun
+from models.task_waves import TaskRun
 
 KNOWN = timedelta(seconds=FRESH_SECONDS + 1)
 """By then every worker knows where the merchant is."""
@@ -116,7 +116,7 @@ class Shop:
 
         In a zone to which the merchant has moved the day may be over that was still to come in the other.
         """
-        days = [now - DAY, now] if moved else [now]
+        days = [now - ONE_DAY, now] if moved else [now]
         for at in days if task.kind is TaskKind.BIRTHDAY else ():
             await self.schedules.again(TaskRun(task, self.merchant.zone), at, KNOWN if moved else None)
 
