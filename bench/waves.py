@@ -38,6 +38,8 @@ BARE_AIM, SCHEDULER_AIM, LOOP_AIM, SLOW_AIM, SECONDS_AIM = 30.0, 3.0, 0.25, 0.6,
 MOST = 100_000
 SLOW = 0.05
 GROWTH_AIM = 1.1
+MEMORY_FROM, MEMORY_AIM = 10_000, 32.0
+"""More megabytes at the most for a larger wave, against one of so many, or of the fewest measured."""
 WAVE, LOOP, BARE = "wave", "plain loop", "bare"
 APSCHEDULER, PROCRASTINATE = "APScheduler", "procrastinate"
 out = Console(width=110, highlight=False)
@@ -194,6 +196,9 @@ def _print_aims(found: Found, counts: list[int], options: WaveOptions) -> None:
     if few != many:
         growth = (waves[many].lateness[-1] / many) / (waves[few].lateness[-1] / few)
         _most(growth, GROWTH_AIM, f"lateness for each at {many:,} against {few:,}")
+        level = next((count for count in counts[:-1] if count >= MEMORY_FROM), few)
+        more = (waves[many].memory - waves[level].memory) / 1e6
+        _most(more, MEMORY_AIM, f"MB more at {many:,} than at {level:,}")
     if MOST in waves:
         _most(waves[MOST].lateness[-1], SECONDS_AIM, f"seconds for {MOST:,}")
 
