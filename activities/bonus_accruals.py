@@ -17,6 +17,7 @@ from activities.bonus_books import (
     lock,
     units_of,
 )
+from activities.database import aware
 from models.bonus import Accrual, Accrued, BonusError, EntryKind, Refused
 from models.credits import to_points
 
@@ -34,7 +35,10 @@ async def accrue_all(
         await lock(connection, merchant_id, [(row["member_id"], row["currency"]) for row in rows], make=True)
         await _begin(connection, merchant_id, rows)
     known = await _lots_of(connection, merchant_id, sorted({row["event_id"] for row in rows}))
-    return [row if isinstance(row, Refused) else _answer(row, known[_key(row)]) for row in asked]
+    return [
+        row if isinstance(row, Refused) else _answer(accrual, row, known[_key(row)])
+        for accrual, row in zip(accruals, asked, strict=True)
+    ]
 
 
 async def _begin(connection: AsyncConnection, merchant_id: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -86,9 +90,16 @@ def _lot_row(merchant_id: str, accrual: Accrual, now: datetime) -> dict[str, Any
     }
 
 
-def _answer(row: dict[str, Any], known: Row[Any]) -> Accrued | Refused:
+def _answer(accrual: Accrual, row: dict[str, Any], known: Row[Any]) -> Accrued | Refused:
     if (row["member_id"], row["amount"]) != (known.member_id, known.amount):
         return Refused(known.event_id, another_event(known.event_id))
+    begins, happened = aware(known.active_from), aware(known.accrued_at)
+    ends = aware(known.expires_at) if known.expires_at is not None else None
+    # Told again without a beginning it is the same beginning: that of its event, however late it is told.
+    if (accrual.active_from or happened, accrual.expires_at) != (begins, ends):
+        kept = f"from {begins.isoformat()} " + (f"until {ends.isoformat()}" if ends else "for ever")
+        why = f"event_id: {known.event_id!r} is booked already, to be spent {kept}"
+        return Refused(known.event_id, f"{why}: other dates need an event of their own")
     return Accrued(known.event_id, known.member_id, known.id, to_points(known.amount))
 
 

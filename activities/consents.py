@@ -1,21 +1,30 @@
 """Keeping what recipients say, which addresses are dead, and which merchants may not send."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, not_, or_, select, true, update
+from sqlalchemy import Row, and_, bindparam, func, insert, not_, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
+from activities.bulk import Lookup
 from activities.database import aware, reading, writing
 from models.channels import Family
 from models.consent import Consent, ConsentGiven, Suppression, given_reason, same_address, told_reason
 from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
+
+CONSENTS = ConsentRow.__table__  # type: ignore[attr-defined]
+_STATES = Lookup(
+    select(*(CONSENTS.c[name] for name in ("subject", "notice_class", "channel", "state"))).where(
+        CONSENTS.c.merchant_id == bindparam("merchant")
+    ),
+    subjects=CONSENTS.c.subject,
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,13 @@ class Consents:
         async with reading(self._engine) as connection:
             rows = [dict(row) for row in (await connection.execute(query)).mappings()]
         return [{**row, "at": aware(row["at"])} for row in rows]
+
+    async def states(
+        self, connection: AsyncConnection, merchant_id: str, subjects: Collection[str]
+    ) -> dict[tuple[str, str, str], str]:
+        """What each of these says now, by subject, class and channel."""
+        rows = await _STATES.rows(connection, {"subjects": subjects}, merchant=merchant_id)
+        return {(row.subject, row.notice_class, row.channel): row.state for row in rows}
 
     async def record_verified(
         self,

@@ -16,7 +16,7 @@ from activities.bulk import Lookup
 from activities.consents import Consents
 from activities.coupon_rows import hold_from
 from activities.database import reading, writing
-from models.consent import ConsentGiven
+from models.consent import ConsentGiven, member_subject
 from models.member import Member
 from models.people import Person
 from models.tables.members import MemberGroupRow, MemberRow
@@ -56,7 +56,7 @@ class Enrolment:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of members that were told."""
+    """What became of members that were told. Who says something else than before has changed too."""
 
     new: int = 0
     changed: int = 0
@@ -186,19 +186,36 @@ class Members:
     async def _page(
         self, connection: AsyncConnection, page: Sequence[Enrolment], now: datetime, *, granted: bool
     ) -> Counts:
-        counts = Counts()
+        counts, changes = Counts(), dict[str, _Change]()
         for merchant_id in sorted({one.member.merchant_id for one in page}):
             of_it = [one for one in page if one.member.merchant_id == merchant_id]
             ids = sorted({one.member.member_id for one in of_it})
-            change = await _change(connection, merchant_id, ids)
+            change = changes[merchant_id] = await _change(connection, merchant_id, ids)
             for one in of_it:
                 change.take(one)
             await self._write(connection, merchant_id, change, now, granted=granted)
             counts += change.counts
+        before = await self._words(connection, page)
         for dated in (True, False):
             said = [word for one in page if one.dated is dated for word in one.consents]
             await self._consents.record_consent(said, connection, undoing=dated)
+        for merchant_id, words in (await self._words(connection, page)).items():
+            others = {subject for (subject, *_), _ in words.items() - before[merchant_id].items()}
+            others -= {member_subject(member_id) for member_id in changes[merchant_id].changed}
+            counts += Counts(changed=len(others), same=-len(others))
         return counts
+
+    async def _words(
+        self, connection: AsyncConnection, page: Sequence[Enrolment]
+    ) -> dict[str, dict[tuple[str, str, str], str]]:
+        """What those of a page who say something say as it is kept, by merchant."""
+        subjects: dict[str, set[str]] = {}
+        for one in page:
+            subjects.setdefault(one.member.merchant_id, set()).update(word.subject for word in one.consents)
+        return {
+            merchant_id: await self._consents.states(connection, merchant_id, some)
+            for merchant_id, some in subjects.items()
+        }
 
     async def _write(
         self,

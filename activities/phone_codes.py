@@ -72,16 +72,27 @@ class PhoneCodes:
         async with reading(self._engine) as connection:
             await _check_pace(connection, merchant, phone, now)
 
-    async def answered(self, merchant: Merchant, member: Member) -> bool:
-        """Whether the last code that went to the phone that a member has now was given back."""
-        query = select(CODES.c.state).where(
+    async def answered(self, merchant: Merchant, member: Member, given: str) -> bool:
+        """Whether the last code that went to the phone that a member has now was given back, and is this.
+
+        CodeError where it was given back, and this is another.
+        """
+        query = select(CODES).where(
             _to(merchant.id, member.phone),
             CODES.c.member_id == member.member_id,
             CODES.c.state != CodeState.UNSENT,
         )
         async with reading(self._engine) as connection:
-            last = (await connection.execute(query.order_by(CODES.c.id.desc()).limit(1))).scalar_one_or_none()
-        return last == CodeState.ANSWERED
+            rows = (await connection.execute(query.order_by(CODES.c.id))).all()
+        last = [row for row in rows if row.reference == rows[-1].reference]
+        if not last or last[-1].state != CodeState.ANSWERED:
+            return False
+        if not _right(last, given):
+            raise CodeError(
+                f"the phone of {member.member_id} was verified before, and this is not the code that did it:"
+                " nothing is left to verify"
+            )
+        return True
 
     async def make(self, sending: Sending, now: datetime) -> Fresh:
         """A code for one attempt at a sending; CodeError where none may go.

@@ -237,7 +237,7 @@ def _begin(given: str | None, zone: str) -> datetime | None:
     day = _day(given)
     if day is not None:
         return moment(day, Offset(), zone)
-    return None if given is None else _read("--from", given, values.instant)
+    return _moment("--from", given)
 
 
 def _end(given: str | None, zone: str) -> datetime | None:
@@ -245,7 +245,18 @@ def _end(given: str | None, zone: str) -> datetime | None:
     day = _day(given)
     if day is not None:
         return end_of_day(day, zone) + SECOND
-    return None if given is None else _read("--until", given, values.instant)
+    return _moment("--until", given)
+
+
+def _moment(name: str, given: str | None) -> datetime | None:
+    """An instant, where it is no day: what is neither may have been meant as either."""
+    try:
+        return None if given is None else values.instant(given)
+    except Wrong as wrong:
+        what, mend = wrong.what, wrong.mend
+    if what == "is no instant":
+        what, mend = "is no day and no instant", f"write a day as 2027-03-01, or an instant: {mend}"
+    raise Mistake(f"{name}: {given!r} {what}: {mend}")
 
 
 def _day(given: str | None) -> date | None:

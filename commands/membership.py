@@ -70,7 +70,7 @@ class Membership:
         """The member's answer: the right one grants the membership; CodeError says what is wrong with it."""
         before = await self._kept(member_id)
         # Given back already: after a crash in between only the lifecycle is still to be told.
-        if not (before.granted and await self._codes.answered(self.merchant, before.member)):
+        if not (before.granted and await self._codes.answered(self.merchant, before.member, code)):
             await self._codes.answer(self.merchant, member_id, code, now)
         kept = await self._kept(member_id)
         # One who was a member before has only verified another phone.

@@ -162,7 +162,7 @@ class Accounts(RuleBasedStateMachine):
         hour = self.book.now - late
         ends = None if life is None else hour + begins + life
         try:
-            if self.book.new("accrue", name, currency, member_id, amount):
+            if self.book.new("accrue", name, currency, member_id, amount, hour + begins, ends):
                 self.book.lots.append(BookLot((member_id, currency), amount, hour + begins, ends, hour))
             refused = False
         except KeyError:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -146,6 +147,14 @@ async def test_an_event_told_otherwise_is_refused(bonuses: Bonuses, engine: Asyn
     for told in accrual("receipt 1", "11"), accrual("receipt 1", "10", "bo"):
         with pytest.raises(BonusError, match="event_id: 'receipt 1' names something else that is booked"):
             await bonuses.accrue("lumi", told, NOW)
+    other_dates = (
+        accrual("receipt 1", "10", ends=3),
+        replace(accrual("receipt 1", "10"), active_from=NOW + DAY),
+    )
+    for told in other_dates:
+        with pytest.raises(BonusError, match=r"'receipt 1' is booked already, to be spent .* for ever:"):
+            await bonuses.accrue("lumi", told, NOW)
+    await bonuses.accrue("lumi", replace(accrual("receipt 1", "10"), at=NOW + DAY), NOW + DAY)
     for paid in spend("receipt 1", "1"), spend("receipt 1", "6", member_id="bo"):
         with pytest.raises(BonusError, match="event_id: 'receipt 1' names something else that is booked"):
             await bonuses.spend("lumi", paid, NOW)

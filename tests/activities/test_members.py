@@ -171,6 +171,21 @@ async def test_a_list_of_members_does_not_undo_what_they_said(engine: AsyncEngin
     assert await imported(word(Consent.OPTED_OUT, LATER), dated=False) == "opted_out"
 
 
+async def test_who_says_something_else_has_changed(engine: AsyncEngine) -> None:
+    """Though the profile is as it was: once, whoever changes too, and not for what is only said again."""
+    members = Members(engine)
+
+    async def imported(*given: ConsentGiven, name: str = ADA.name, dated: bool = True) -> Counts:
+        told = Enrolment(replace(ADA, name=name), consents=given, dated=dated)
+        return await members.enrol([told, Enrolment(replace(ADA, member_id="bo"))], LATER)
+
+    assert await imported(word(Consent.OPTED_IN)) == Counts(new=2)
+    assert await imported(word(Consent.OPTED_IN)) == Counts(same=2)
+    assert await imported(word(Consent.OPTED_OUT)) == Counts(changed=1, same=1)
+    assert await imported(word(Consent.OPTED_IN), dated=False) == Counts(same=2), "a yes that undoes nothing"
+    assert await imported(word(Consent.OPTED_IN, LATER), name="Ada Chen") == Counts(changed=1, same=1)
+
+
 async def test_an_import_that_broke_off_is_run_again(engine: AsyncEngine) -> None:
     """What had been written is as it was, the rest is new."""
     members = Members(engine)

@@ -105,7 +105,14 @@ GIVE = ("accrue", "lumi/ada", "5")
         (("accrue", "lumi/ada", "five", *GIFT), "amount: 'five' is no number: write one such as"),
         (("accrue", "lumi/ada", "0", *GIFT), "amount: 0 is not more than nothing: write a number above 0"),
         ((*GIVE, *GIFT, "--until", "2021-03-01"), "is not after"),
-        ((*GIVE, *GIFT, "--until", "soon"), "--until: 'soon' is no instant: write it as ISO 8601"),
+        (
+            (*GIVE, *GIFT, "--until", "soon"),
+            "--until: 'soon' is no day and no instant: write a day as 2027-03-01, or an",
+        ),
+        (
+            (*GIVE, *GIFT, "--from", "2026-13-01"),
+            "--from: '2026-13-01' is no day and no instant: write a day",
+        ),
         ((*GIVE, *GIFT, "--at", "2021-03-01T10:00"), "--at: '2021-03-01T10:00' has no zone: add the offset"),
         ((*GIVE, *GIFT, "--event-id", ""), "--event-id: '' cannot be an event id: use 1 to 100 characters"),
         (

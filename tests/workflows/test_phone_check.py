@@ -74,6 +74,8 @@ async def test_membership_is_granted_when_the_code_is_given_back(world: World) -
     assert await Members(world.engine).many(MERCHANT.id, ["m-1"])
     assert await world.carillon.runs(member_workflow_id(MERCHANT.id, "m-1"))
     assert (await way.verify("m-1", code, now())).granted, "asked again it is answered again"
+    with pytest.raises(CodeError, match="the phone of m-1 was verified before, and this is not the code"):
+        await way.verify("m-1", f"{(int(code) + 1) % 10**6:06}", now())
 
 
 @requirement("WACA-35")
