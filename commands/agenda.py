@@ -12,7 +12,7 @@ from activities.member_life import Look, MemberLife
 from activities.merchants import Merchants
 from commands.failures import Mistake, OutOfReach
 from commands.output import err, print_json, show_agenda, warn
-from commands.reach import VAR, Address, AsJson, DataDir, Lifecycle, Namespace, Reach, lifecycle_id
+from commands.reach import VAR, Address, AsJson, DataDir, Lifecycle, Namespace, Reach, living_id
 from intake import merchant_named, read_booking, read_facts, read_merchant
 from intake.problems import Wrong
 from intake.values import instant
@@ -33,7 +33,7 @@ def agenda(
 ) -> None:
     """What is owed, what was sent, what was skipped and why."""
     with err().status("Asking for the agenda"):
-        found, unknown = asyncio.run(_told(Reach(data_dir, address, namespace), lifecycle_id(id_)))
+        found, unknown = asyncio.run(_told(Reach(data_dir, address, namespace), living_id(id_)))
     if unknown:
         warn(f"Whether what was sent has arrived is not known here: {unknown}")
     _print(found, as_json=as_json)

@@ -1,7 +1,7 @@
 """`carillon fast-forward`: the time machine of the development server."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -13,14 +13,21 @@ from temporalio.testing import TimeSkipper
 
 from client import Carillon
 from commands.booking import settled_agenda
+from commands.clock_waves import Holding, held_waves
 from commands.failures import Mistake
 from commands.output import err, next_words, outcome_words, plain, say, table, whom
-from commands.reach import VAR, Address, DataDir, Lifecycle, Namespace, Reach, lifecycle_id
+from commands.reach import VAR, Address, DataDir, Lifecycle, Namespace, Reach, living_id
 from models.agenda import Agenda
 from models.showing import shown_time, titled
 from models.timing import parse_duration
 
 NOT_ALLOWED = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED)
+
+LOOK = 0.25
+"""So many seconds between two looks at the clock."""
+STEP = timedelta(milliseconds=1)
+"""Replaces a way that is not to be gone any more: the server knows no other way to take one back."""
+UNDOING = 5
 
 
 def fast_forward(
@@ -34,7 +41,7 @@ def fast_forward(
     far = parse_duration(duration)
     if not far:
         raise Mistake(f"{duration!r} is no way to go: write how far, such as 2d3h")
-    asyncio.run(_fast_forward(Reach(data_dir, address, namespace), lifecycle_id(id_), far))
+    asyncio.run(_fast_forward(Reach(data_dir, address, namespace), living_id(id_), far))
 
 
 async def _fast_forward(reach: Reach, lifecycle: str, far: timedelta) -> None:
@@ -58,10 +65,28 @@ async def moved(
     show: Callable[[str], None],
     before: Agenda,
 ) -> bool:
-    """Move the clock; answers False when the lifecycle ended on the way."""
-    watching = asyncio.create_task(_watch(carillon, handle.id, show, before))
+    """Move the clock, and those of its waves that hold; answers False when the lifecycle ended on the way.
+
+    A Mistake where a wave holds beyond that. However it ends, nothing goes on moving afterwards.
+    """
+    until = await carillon.now(handle.id) + far
+    held = await held_waves(carillon, handle)
+    _must_end_by(until, before, held)
+    skipper, moved_too = TimeSkipper(carillon.client), dict[str, asyncio.Task[bool]]()
+    moving = asyncio.create_task(skipper.fast_forward(handle, far))
     try:
-        return await TimeSkipper(carillon.client).fast_forward(handle, far)
+        while not moving.done():
+            for wave in held:
+                if wave.id not in moved_too:
+                    left = max(until - wave.clock, STEP)
+                    moved_too[wave.id] = asyncio.create_task(skipper.fast_forward(wave.handle, left))
+            await asyncio.wait([moving], timeout=LOOK)
+            with suppress(RPCError):
+                show(_progress(before, await carillon.now(handle.id)))
+                held = await held_waves(carillon, handle)
+            if not moving.done():
+                _must_end_by(until, before, held)
+        return await moving
     except RPCError as error:
         if error.status not in NOT_ALLOWED:
             raise
@@ -69,17 +94,37 @@ async def moved(
             f"this server does not let clocks be moved ({error.message}): only that of `carillon up` does"
         ) from None
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        await _stop(skipper, [moving, *moved_too.values()], [handle, *(wave.handle for wave in held)])
 
 
-async def _watch(carillon: Carillon, lifecycle: str, show: Callable[[str], None], before: Agenda) -> None:
-    """Show the lifecycle's clock while it runs."""
-    while True:
-        await asyncio.sleep(0.25)
-        with suppress(RPCError):
-            show(_progress(before, await carillon.now(lifecycle)))
+def _must_end_by(until: datetime, agenda: Agenda, held: Sequence[Holding]) -> None:
+    """While a wave holds, the clock of its lifecycle stands still: nobody waits for what cannot come."""
+    for wave in held:
+        if wave.until is None:
+            raise Mistake(f"{wave.id} is paused: let it go on with `carillon wave resume {wave.id}` first")
+        if wave.until > until:
+            at, there = shown_time(wave.until, agenda.zone), f"times of {agenda.zone}"
+            raise Mistake(
+                f"{wave.id} holds until {at} ({there}), and {agenda.lifecycle} waits for it:"
+                f" go at least as far as that; `carillon wave show {wave.id}` says what holds it"
+            )
+
+
+async def _stop(
+    skipper: TimeSkipper,
+    moving: Sequence[asyncio.Task[bool]],
+    handles: Sequence[WorkflowHandle[object, object]],
+) -> None:
+    """Wait for none of these any more; and what they asked of the server is not done later either."""
+    going = [task for task in moving if not task.done()]
+    for task in going:
+        task.cancel()
+    await asyncio.gather(*moving, return_exceptions=True)
+    if not going:
+        return
+    for handle in handles:
+        with suppress(RPCError, RuntimeError, TimeoutError):
+            await asyncio.wait_for(skipper.fast_forward(handle, STEP), UNDOING)
 
 
 def _progress(agenda: Agenda, now: datetime) -> str:

@@ -40,6 +40,8 @@ Lifecycle = Annotated[
     str, typer.Argument(help="booking:MERCHANT:ID, member:MERCHANT:ID or coupon:MERCHANT:ID", metavar="ID")
 ]
 VAR = Path("var")
+LIVING = ("booking", "member", "coupon")
+"""The kinds of workflow that are lifecycles."""
 
 
 @dataclass(frozen=True)
@@ -156,3 +158,18 @@ def lifecycle_id(given: str) -> str:
     if given.count(":") != 2:
         raise Mistake(f"{given!r} is no lifecycle: write it as booking:MERCHANT:ID or member:MERCHANT:ID")
     return given
+
+
+def living_id(given: str) -> str:
+    """The id of a lifecycle that has an agenda; a Mistake that says how to see what is none."""
+    id_ = lifecycle_id(given)
+    kind, merchant_id, name = id_.split(":")
+    if kind in LIVING:
+        return id_
+    elsewhere = {
+        "wave": f"see it with `carillon wave show {id_}`",
+        "task": f"see it with `carillon task list {merchant_id}`",
+        "phone": f"see the member with `carillon member show {merchant_id}/{name}`",
+    }
+    mend = elsewhere.get(kind, "write it as booking:MERCHANT:ID, member:MERCHANT:ID or coupon:MERCHANT:ID")
+    raise Mistake(f"{given!r} has no agenda: {mend}")
