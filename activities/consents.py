@@ -15,12 +15,21 @@ from sqlmodel import col
 from activities.bulk import Lookup
 from activities.database import aware, reading, writing
 from models.channels import Family
-from models.consent import Consent, ConsentGiven, Suppression, given_reason, same_address, told_reason
+from models.consent import (
+    Consent,
+    ConsentGiven,
+    Suppression,
+    given_reason,
+    member_subject,
+    same_address,
+    told_reason,
+)
+from models.people import Person
 from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
 
 CONSENTS = ConsentRow.__table__  # type: ignore[attr-defined]
 _STATES = Lookup(
-    select(*(CONSENTS.c[name] for name in ("subject", "notice_class", "channel", "state"))).where(
+    select(*(CONSENTS.c[name] for name in ("subject", "notice_class", "channel", "state", "at"))).where(
         CONSENTS.c.merchant_id == bindparam("merchant")
     ),
     subjects=CONSENTS.c.subject,
@@ -41,6 +50,12 @@ class Suspended:
     until: datetime | None
     coming: bool
     ended: bool
+
+
+def last_word(rows: Collection[Row[Any]]) -> Consent:
+    """What was said last; of two words at one moment, the no."""
+    last = max(rows, key=lambda row: (aware(row.at), row.state == Consent.OPTED_OUT))
+    return Consent(last.state)
 
 
 class Consents:
@@ -104,6 +119,19 @@ class Consents:
         """What each of these says now, by subject, class and channel."""
         rows = await _STATES.rows(connection, {"subjects": subjects}, merchant=merchant_id)
         return {(row.subject, row.notice_class, row.channel): row.state for row in rows}
+
+    async def words_of(
+        self, connection: AsyncConnection, merchant_id: str, person: Person, channels: Collection[str]
+    ) -> dict[tuple[str, str], Consent]:
+        """The last word of a member, by class and channel: its own, or that about its address."""
+        member = member_subject(person.member_id)
+        places = {channel: same_address(channel, person.address(channel)) for channel in channels}
+        subjects = {member, *(address for address in places.values() if address)}
+        found: dict[tuple[str, str], list[Row[Any]]] = {}
+        for row in await _STATES.rows(connection, {"subjects": subjects}, merchant=merchant_id):
+            if row.subject in (member, places.get(row.channel)):
+                found.setdefault((row.notice_class, row.channel), []).append(row)
+        return {place: last_word(rows) for place, rows in found.items()}
 
     async def record_verified(
         self,

@@ -203,6 +203,15 @@ class Coupons:
             return list((await connection.execute(query.order_by(rows.c.member_id).limit(PAGE))).scalars())
 
 
+async def holders_of(engine: AsyncEngine, merchant_id: str, drop_id: str, limit: int) -> list[str]:
+    """The members who hold a coupon of the drop, so many at the most."""
+    query = select(COUPONS.c.member_id).where(
+        COUPONS.c.merchant_id == merchant_id, COUPONS.c.drop_id == drop_id
+    )
+    async with reading(engine) as connection:
+        return list((await connection.execute(query.limit(limit))).scalars())
+
+
 async def held_by(connection: AsyncConnection, merchant_id: str, member_id: str) -> tuple[HeldCoupon, ...]:
     """The coupons of one member, the first to end first."""
     query = with_drop().where(COUPONS.c.merchant_id == merchant_id, COUPONS.c.member_id == member_id)

@@ -1,6 +1,7 @@
 """What a member's lifecycle reads and keeps: the member as it is now, what it holds, and its memory."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,14 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.addresses import zone_of
 from activities.bonus_accounts import balances_of, lots_of
+from activities.bulk import all_rows, among
+from activities.consents import Consents
 from activities.coupons import held_by
 from activities.database import aware, reading, writing
 from activities.members import MEMBERS, read_members
 from activities.merchants import Merchants, UnknownMerchantError
+from activities.message_rows import MESSAGES, ON_THE_WAY
 from activities.tasks import tasks_of
 from models.agenda import Agenda, Foreseen, Notice
-from models.foreseen import Holdings, foreseen
+from models.foreseen import Holdings, foreseen, overdue_keys
 from models.member import Member
 from models.member_agenda import member_agenda
 from models.member_content import MemberContent
@@ -81,6 +86,7 @@ class MemberLife:
     def __init__(self, engine: AsyncEngine, merchants: Merchants) -> None:
         self._engine = engine
         self._merchants = merchants
+        self._consents = Consents(engine)
 
     @activity.defn(name="recall_member")
     async def recall(self, look: Look) -> Recalled:
@@ -100,7 +106,7 @@ class MemberLife:
             member = await _member(connection, look.merchant_id, look.member_id)
             if member is None:
                 return Seen(None)
-            holdings = await _holdings(connection, merchant, member)
+            holdings = await self._holdings(connection, merchant, member, look.now)
         return Seen(profile_of(member, merchant), foreseen(holdings, look.now))
 
     @activity.defn(name="keep_member")
@@ -151,20 +157,36 @@ class MemberLife:
         said = replace(content, zone=profile.zone, branch_id=profile.branch_id, balances=balances)
         return replace(notice, recipient=profile.person), said
 
+    async def _holdings(
+        self, connection: AsyncConnection, merchant: Merchant, member: Member, now: datetime
+    ) -> Holdings:
+        person = member.person
+        holdings = Holdings(
+            merchant,
+            member,
+            coupons=await held_by(connection, merchant.id, member.member_id),
+            lots=await lots_of(connection, merchant.id, member.member_id),
+            tasks=await tasks_of(connection, merchant.id, paused=False),
+            words=await self._consents.words_of(connection, merchant.id, person, merchant.channels),
+            clock=person.zone or (zone_of(person.phone, merchant.zone) if person.phone else ""),
+        )
+        overdue = overdue_keys(holdings, now)
+        return replace(holdings, under_way=await _under_way(connection, overdue)) if overdue else holdings
+
+
+async def _under_way(connection: AsyncConnection, keys: Sequence[str]) -> dict[str, bool]:
+    """Of those notices at which an attempt has been made, whether any message of theirs is still to go."""
+    columns = MESSAGES.c.notice_key, MESSAGES.c.status
+    query = select(*columns).where(among(connection.dialect, MESSAGES.c.notice_key, keys))
+    found: dict[str, bool] = {}
+    for key, status in await all_rows(connection, query):
+        found[key] = found.get(key, False) or status in ON_THE_WAY
+    return found
+
 
 async def _member(connection: AsyncConnection, merchant_id: str, member_id: str) -> Member | None:
     found = (await read_members(connection, merchant_id, [member_id])).get(member_id)
     return found and replace(found, registered_at=aware(found.registered_at))
-
-
-async def _holdings(connection: AsyncConnection, merchant: Merchant, member: Member) -> Holdings:
-    return Holdings(
-        merchant,
-        member,
-        coupons=await held_by(connection, merchant.id, member.member_id),
-        lots=await lots_of(connection, merchant.id, member.member_id),
-        tasks=await tasks_of(connection, merchant.id, paused=False),
-    )
 
 
 def _read(memory: str) -> Memory:

@@ -11,6 +11,7 @@ from activities.addresses import address_problem, zone_of
 from activities.batch import Batch
 from activities.bulk import Lookup
 from activities.caps import SENT_SINCE, classes_of
+from activities.consents import last_word
 from activities.database import aware
 from activities.phone import is_domestic
 from activities.standing_ledger import Left, left_for
@@ -182,14 +183,11 @@ def _subjects(proposal: Proposal, place: Where) -> Iterator[str]:
 
 
 def _latest(consents: Mapping[tuple[Where, str], Row[Any]], proposal: Proposal, place: Where) -> Consent:
-    """The last word of the member or about the address; of two at one moment, the no."""
+    """The last word of the member or about the address."""
     (merchant, _, channel), word = place, proposal.notice_class.word
     keys = (((merchant, subject, channel), word) for subject in _subjects(proposal, place))
     rows = [consents[key] for key in keys if key in consents]
-    if not rows:
-        return Consent.NOT_ASKED
-    last = max(rows, key=lambda row: (aware(row.at), row.state == Consent.OPTED_OUT))
-    return Consent(last.state)
+    return last_word(rows) if rows else Consent.NOT_ASKED
 
 
 async def _sent_today(

@@ -15,7 +15,7 @@ from rich.text import Text
 from models.agenda import Agenda, Done, LeftOut, Notice, Status
 from models.member_state import Stage
 from models.notices import ways
-from models.showing import COMING, coming_row, instead, shown_time, titled
+from models.showing import COMING, COMING_HEADS, coming_row, instead, shown_time, titled
 
 WIDE = 160
 """Columns of what is no terminal: a file, a pipe."""
@@ -96,7 +96,7 @@ def show_agenda(agenda: Agenda, *, as_of: datetime | None = None) -> None:
     heads = ("when", "notice", "to", "by", "not after")
     table("Next", heads, (_owed_row(notice, zone) for notice in agenda.owed))
     coming = (coming_row(one, zone) for one in agenda.foreseen)
-    table(COMING, ("when", "what", "which", "from"), coming)
+    table(COMING, COMING_HEADS, coming)
     settled = [done for done in agenda.done if done.outcomes]
     table("Settled", ("when", "notice", "to", "what came of it"), (_done_row(done, zone) for done in settled))
     table("Left out", ("notice", "to", "by", "why"), (_left_row(left) for left in agenda.left_out))

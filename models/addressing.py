@@ -41,7 +41,7 @@ def addressed(
     taken: list[str] = []
     parts: list[Entry] = []
     for route in _routes(entry, chosen, chains=chains):
-        reasons = {channel: _hindrance(entry.recipient, channel, switched_on) for channel in route}
+        reasons = {channel: hindrance(entry.recipient, channel, switched_on) for channel in route}
         usable = next((channel for channel in route if reasons[channel] is None), None)
         if usable is not None:
             taken.append(usable)
@@ -58,7 +58,8 @@ def _routes(notice: Notice, chosen: Sequence[str] | None, *, chains: bool) -> li
     return [row.chain(channel, own) if chains else (channel,) for channel in own]
 
 
-def _hindrance(person: Person, channel: str, switched_on: Sequence[str]) -> Reason | None:
+def hindrance(person: Person, channel: str, switched_on: Sequence[str]) -> Reason | None:
+    """Why this channel cannot carry anything to this person, if so."""
     if channel not in switched_on:
         return Reason.CHANNEL_OFF
     return None if person.address(channel) else Reason.NO_ADDRESS

@@ -52,6 +52,9 @@ class Reason(StrEnum):
     NOT_WANTED = "not_wanted"
     INVITED_ALREADY = "invited_already"
     MEMBER_GONE = "member_gone"
+    DECLINED = "declined"
+    NOT_AGREED = "not_agreed"
+    QUIET_TOO_LONG = "quiet_too_long"
 
     @property
     def sentence(self) -> str:
@@ -79,6 +82,9 @@ _SENTENCES = {
     Reason.NOT_WANTED: "the merchant sends none",
     Reason.INVITED_ALREADY: "an invitation has gone already since the last purchase",
     Reason.MEMBER_GONE: "the member is known no longer",
+    Reason.DECLINED: "the recipient has said no to such messages",
+    Reason.NOT_AGREED: "the recipient has not agreed to such messages",
+    Reason.QUIET_TOO_LONG: "quiet hours end after its last moment",
 }
 
 
@@ -162,16 +168,35 @@ class NotTaken:
 
 
 @dataclass(frozen=True)
+class Hindered:
+    """A channel by which a notice cannot go, as things stand."""
+
+    channel: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
 class Foreseen:
     """What will come to a member from elsewhere: from a coupon, a regular task, or the end of a bonus.
 
     `kind`: that of a notice, or the name of what happens. `source`: the id of what brings it.
+    `channels`: by which it goes as things stand; `hindered`: by which it cannot. Of what happens without a
+    message both are empty. `goes`: when quiet hours, that hold it at its moment, let it go. `until`: up to
+    then it is foreseen, if longer than up to its moment. Instants are UTC.
     """
 
     kind: str
     due: datetime
     words: str
     source: str
+    channels: tuple[str, ...] = ()
+    hindered: tuple[Hindered, ...] = ()
+    goes: datetime | None = None
+    until: datetime | None = None
+
+    def coming(self, now: datetime) -> bool:
+        """Whether it is still to come."""
+        return now < (self.until or self.due)
 
 
 @dataclass(frozen=True)

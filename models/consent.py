@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from models.channels import EMAIL
 from models.notices import NoticeClass
+from models.policy import ConsentRule
 
 NO_REASON = "no reason given"
 """What is told of a suspension or suppression whose reason is blank: it holds all the same."""
@@ -63,6 +64,13 @@ class Suppression:
     reason: str
     source: str
     at: datetime
+
+
+def willing(rule: ConsentRule, given: Consent) -> bool:
+    """Whether a class of notices with that rule may go to whoever has said that."""
+    if rule is ConsentRule.NONE or given is Consent.OPTED_IN:
+        return True
+    return rule is ConsentRule.OPT_OUT and given is Consent.NOT_ASKED
 
 
 def member_subject(member_id: str) -> str:

@@ -4,29 +4,33 @@ Worked out by the same pure rules that these go by, so that a member's whole fut
 is what comes as things stand: a spend, a redemption or another task makes another one.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice, takewhile
 
-from models.agenda import Foreseen
+from models.agenda import Foreseen, Hindered, Reason
 from models.birthday import next_birthday
 from models.bonus import Lot
-from models.bonus_rules import Window, announced, sum_of, told
-from models.coupon import CouponState, HeldCoupon
-from models.coupon_agenda import expiring_telling, issued_telling
-from models.ids import coupon_workflow_id, task_schedule_id
+from models.bonus_rules import Window, announced, sum_of, told, told_by, turning_point
+from models.coupon import CouponDrop, CouponState, HeldCoupon
+from models.coupon_agenda import Telling, expiring_telling, issued_telling
+from models.foreseen_ways import Recipient, Words
+from models.ids import coupon_workflow_id, notice_key, task_schedule_id
 from models.member import Member
 from models.merchant import Merchant
 from models.notices import Kind
 from models.regular_task import RegularTask, TaskKind
-from models.task_runs import task_runs
+from models.task_runs import DAY, task_runs
+from models.task_waves import TaskRun, bonus_wave, promotion_wave
+from models.timing import end_of_day, local_day
+from models.wave import Wave
 
 HORIZON = timedelta(days=60)
 """So far ahead the runs of a regular task are tried."""
 RUNS = 70
-"""So many runs of it at most: daily ones up to the horizon."""
+"""So many runs of it at most: daily ones up to the horizon, or hourly ones of the day before."""
 SHOWN = 50
 """So much is foreseen at most: what comes first."""
 
@@ -37,13 +41,21 @@ LEDGER = "bonuses"
 
 @dataclass(frozen=True)
 class Holdings:
-    """What one member holds, and what its merchant sends to whom."""
+    """What one member holds, and what its merchant sends to whom.
+
+    `words`: what it has said. `clock`: where its quiet hours are; blank is where the merchant is.
+    `under_way`: of notices whose moment is past, whether they are still to go, by the key; what no attempt
+    has been made at is not in it.
+    """
 
     merchant: Merchant
     member: Member
     coupons: tuple[HeldCoupon, ...] = ()
     lots: tuple[Lot, ...] = ()
     tasks: tuple[RegularTask, ...] = ()
+    words: Words = field(default_factory=dict)
+    clock: str = ""
+    under_way: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def zone(self) -> str:
@@ -56,32 +68,96 @@ class Holdings:
         named = dict.fromkeys(sorted(lot.currency for lot in self.lots))
         return {name: tuple(lot for lot in self.lots if lot.currency == name) for name in named}
 
+    @property
+    def recipient(self) -> Recipient:
+        """Whom its notices go to."""
+        return Recipient(self.merchant, self.member.person, self.clock or self.merchant.zone, self.words)
+
+
+@dataclass(frozen=True)
+class _Coming:
+    """Something on its way to be foreseen. `key`: of the notice, blank where there is none.
+
+    `begun`: past its moment it is only foreseen where an attempt has been made at it.
+    """
+
+    one: Foreseen
+    key: str = ""
+    not_after: datetime | None = None
+    begun: bool = True
+
+    def overdue(self, now: datetime) -> bool:
+        """Whether its moment is past, and its time is not."""
+        return self.one.due <= now and self.not_after is not None and now <= self.not_after
+
 
 def foreseen(holdings: Holdings, now: datetime) -> tuple[Foreseen, ...]:
-    """What comes after `now`, by its moment."""
-    found = [*_coupons(holdings), *_tasks(holdings, now), *_bonuses(holdings)]
-    coming = (one for one in found if one.due > now)
+    """What is still to come, by its moment: after `now`, or held up and within its time still."""
+    coming = [one for found in _all(holdings, now) if (one := _still_to_come(holdings, found, now))]
     return tuple(sorted(coming, key=lambda one: (one.due, one.kind, one.source, one.words))[:SHOWN])
 
 
-def _coupons(holdings: Holdings) -> Iterator[Foreseen]:
+def overdue_keys(holdings: Holdings, now: datetime) -> tuple[str, ...]:
+    """The keys of those notices whose moment is past: the message log knows which of them have gone."""
+    return tuple(dict.fromkeys(found.key for found in _all(holdings, now) if found.overdue(now)))
+
+
+def _all(holdings: Holdings, now: datetime) -> Iterator[_Coming]:
+    yield from _coupons(holdings)
+    yield from _tasks(holdings, now)
+    yield from (_Coming(one) for one in _bonuses(holdings))
+
+
+def _still_to_come(holdings: Holdings, found: _Coming, now: datetime) -> Foreseen | None:
+    one = found.one
+    if one.due > now:
+        return replace(one, until=one.goes)
+    going = found.overdue(now) and bool(one.channels)
+    if not (going and holdings.under_way.get(found.key, not found.begun)):
+        return None
+    held = one.goes is not None and one.goes > now
+    return replace(one, goes=one.goes if held else None, until=one.goes if held else found.not_after)
+
+
+def _notice(holdings: Holdings, found: _Coming, kind: Kind, chosen: Iterable[str] | None = None) -> _Coming:
+    """With its channels, and when quiet hours let it go."""
+    recipient, one = holdings.recipient, found.one
+    ways = recipient.ways(kind, None if chosen is None else tuple(chosen))
+    channels, hindered, goes = ways.channels, ways.hindered, None
+    if channels:
+        goes = recipient.quiet_until(kind, one.due)
+    if goes is not None and found.not_after is not None and goes > found.not_after:
+        hindered += tuple(Hindered(channel, Reason.QUIET_TOO_LONG) for channel in channels)
+        channels, goes = (), None
+    return replace(found, one=replace(one, channels=channels, hindered=hindered, goes=goes))
+
+
+def _coupons(holdings: Holdings) -> Iterator[_Coming]:
     """Not of one that is redeemed or revoked. [WACA-37, WACA-38]"""
     merchant = holdings.merchant
     for held in holdings.coupons:
         if held.state is not CouponState.ISSUED:
             continue
         drop, zone = held.drop, merchant.zone_of(held.drop.branch_id)
-        source = coupon_workflow_id(merchant.id, drop.drop_id)
-        issued = issued_telling(drop, merchant.coupons, zone, held.added_at)
+        name, known = f"{drop.name} ({held.code})", (drop, merchant.coupons, zone, held.added_at)
+        issued, ends = issued_telling(*known), expiring_telling(*known)
         if issued is not None:
-            yield Foreseen(Kind.COUPON_ISSUED, issued.due, f"{drop.name} ({held.code})", source)
-        ends = expiring_telling(drop, merchant.coupons, zone, held.added_at)
+            yield _of_coupon(holdings, drop, Kind.COUPON_ISSUED, "issued", issued, name)
         if ends is not None:
-            words = f"{drop.name} ({held.code}) can be used until {drop.usable_to}"
-            yield Foreseen(Kind.COUPON_EXPIRING, ends.due, words, source)
+            until, words = str(drop.usable_to), f"{name} can be used until {drop.usable_to}"
+            yield _of_coupon(holdings, drop, Kind.COUPON_EXPIRING, until, ends, words)
 
 
-def _tasks(holdings: Holdings, now: datetime) -> Iterator[Foreseen]:
+def _of_coupon(
+    holdings: Holdings, drop: CouponDrop, kind: Kind, subject: str, telling: Telling, words: str
+) -> _Coming:
+    source = coupon_workflow_id(drop.merchant_id, drop.drop_id)
+    key = notice_key(source, kind, subject, holdings.member.member_id)
+    found = _Coming(Foreseen(kind, telling.due, words, source), key, telling.not_after, begun=False)
+    return _notice(holdings, found, kind)
+
+
+def _tasks(holdings: Holdings, now: datetime) -> Iterator[_Coming]:
     for task in holdings.tasks:
         match task.kind:
             case TaskKind.BONUS_ACTIVATION | TaskKind.BONUS_BURN:
@@ -94,46 +170,71 @@ def _tasks(holdings: Holdings, now: datetime) -> Iterator[Foreseen]:
                 pass
 
 
-def _announcements(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator[Foreseen]:
+def _announcements(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator[_Coming]:
     """The runs that tell of an account, one after another: each leaves to the next what it does not tell.
 
-    [LOY-61, LOY-71]
+    Of runs that were before it is what they have marked. [LOY-61, LOY-71]
     """
     accounts = {name: lots for name, lots in holdings.accounts.items() if task.currency in ("", name)}
     zone = holdings.merchant.zone
-    for run in _runs(task, zone, now) if accounts else ():
-        window, mark = Window(run, task.days, zone), run.isoformat()
+    before = any(told_by(lot, task.kind) for lots in accounts.values() for lot in lots)
+    for run in _runs(task, zone, now - DAY if before else now, now) if accounts else ():
+        window = Window(run, task.days, zone)
         for name, lots in accounts.items():
-            telling = announced(lots, task.kind, window, task.minimum, mark)
+            wave = bonus_wave(TaskRun(task, zone), name, run)
+            mark = _key(wave, "")
+            left = lots if run > now else tuple(lot for lot in lots if told_by(lot, task.kind) == mark)
+            telling = announced(left, task.kind, window, task.minimum, mark)
             if telling:
-                yield _from_task(holdings, task, run, _amount(sum_of(telling), name))
+                last = max(moment for lot in telling if (moment := turning_point(lot, task.kind)))
+                wave = replace(wave, not_after=min(wave.not_after, last))
+                yield _from_wave(holdings, task, wave, _amount(sum_of(telling), name))
                 accounts[name] = tuple(told(one, task.kind, mark) if one in telling else one for one in lots)
 
 
-def _birthday(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator[Foreseen]:
-    """The next one, and what it brings. [LOY-80, LOY-81]"""
-    if holdings.member.birth_date is None:
+def _birthday(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator[_Coming]:
+    """The next one, and today's if it is held up still, and what it brings. [LOY-80, LOY-81]"""
+    born, zone, merchant_id = holdings.member.birth_date, holdings.zone, holdings.merchant.id
+    if born is None:
         return
-    due = next_birthday(holdings.member.birth_date, task.at, holdings.zone, now)
     gift = "" if task.gift is None else f"with {_amount(task.gift.amount, task.gift.currency)}"
-    yield _from_task(holdings, task, due, gift)
+    last, coming = (next_birthday(born, task.at, zone, moment) for moment in (now - DAY, now))
+    for due in dict.fromkeys((last, coming)):
+        day = local_day(due, zone)
+        key = notice_key(
+            task_schedule_id(merchant_id, TaskKind.BIRTHDAY),
+            Kind.BIRTHDAY,
+            str(day.year),
+            holdings.member.member_id,
+        )
+        one = Foreseen(task.kind.value, due, gift, task_schedule_id(merchant_id, task.task_id))
+        yield _notice(holdings, _Coming(one, key, end_of_day(day, zone)), Kind.BIRTHDAY, task.channels)
 
 
-def _promotion(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator[Foreseen]:
-    """The next run, if it goes to a group of the member's, or to everybody. [LS-11, LS-12]"""
+def _promotion(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator[_Coming]:
+    """The next run, and others held up, if it goes to a group of the member's, or to all. [LS-12]"""
     if task.groups and not any(group in holdings.member.groups for group in task.groups):
         return
-    for run in islice(_runs(task, holdings.merchant.zone, now), 1):
-        yield _from_task(holdings, task, run, "")
+    zone = holdings.merchant.zone
+    for run in _runs(task, zone, now - DAY, now):
+        yield _from_wave(holdings, task, promotion_wave(TaskRun(task, zone), run), "")
+        if run > now:
+            return
 
 
-def _runs(task: RegularTask, zone: str, now: datetime) -> Iterator[datetime]:
-    runs = islice(task_runs(task, zone, now), RUNS)
+def _runs(task: RegularTask, zone: str, after: datetime, now: datetime) -> Iterator[datetime]:
+    runs = islice(task_runs(task, zone, after), RUNS)
     return takewhile(lambda run: run <= now + HORIZON, runs)
 
 
-def _from_task(holdings: Holdings, task: RegularTask, due: datetime, words: str) -> Foreseen:
-    return Foreseen(task.kind.value, due, words, task_schedule_id(holdings.merchant.id, task.task_id))
+def _from_wave(holdings: Holdings, task: RegularTask, wave: Wave, words: str) -> _Coming:
+    one = Foreseen(task.kind.value, wave.due, words, task_schedule_id(holdings.merchant.id, task.task_id))
+    found = _Coming(one, _key(wave, holdings.member.member_id), wave.not_after)
+    return _notice(holdings, found, wave.kind, task.channels)
+
+
+def _key(wave: Wave, member_id: str) -> str:
+    return notice_key(wave.lifecycle, wave.kind, wave.subject, member_id)
 
 
 def _bonuses(holdings: Holdings) -> Iterator[Foreseen]:

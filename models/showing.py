@@ -12,6 +12,7 @@ from models.timing import local
 
 COMING = "From coupons, bonuses and regular tasks"
 """What comes to a member without being owed by its own lifecycle."""
+COMING_HEADS = ("when", "what", "which", "by", "from")
 
 
 def shown_time(instant: datetime, zone: str) -> str:
@@ -30,7 +31,7 @@ def agenda_markdown(agenda: Agenda) -> str:
     told = ((shown_time(fact.at, zone), _plain(fact.fact), fact.reason) for fact in agenda.not_taken)
     parts = [f"**{_plain(agenda.stage).capitalize()}** - times are those of {zone}"]
     parts += _table("Next", ("when", "notice", "to", "by", "not after"), owed)
-    parts += _table(COMING, ("when", "what", "which", "from"), coming)
+    parts += _table(COMING, COMING_HEADS, coming)
     parts += _table("Settled", ("when", "notice", "to", "what came of it"), settled)
     parts += _table("Left out", ("notice", "to", "by", "why"), left_out)
     parts += _table("Told, but changed nothing", ("when", "fact", "why"), told)
@@ -63,8 +64,14 @@ def titled(entry: Notice | LeftOut) -> str:
 
 
 def coming_row(coming: Foreseen, zone: str) -> tuple[str, ...]:
-    """When, what, which one, and what brings it."""
-    return shown_time(coming.due, zone), _plain(coming.kind), coming.words, coming.source
+    """When, what, which one, by which channels or why not, and what brings it."""
+    when = shown_time(coming.due, zone)
+    if coming.goes is not None:
+        when += f", held over quiet hours until {shown_time(coming.goes, zone)}"
+    hindered = "; ".join(f"not by {one.channel}: {one.reason.sentence}" for one in coming.hindered)
+    by = ", ".join(coming.channels) or ("cannot go" if hindered else "")
+    by += f" ({hindered})" if hindered else ""
+    return when, _plain(coming.kind), coming.words, by, coming.source
 
 
 def wake_words(agenda: Agenda) -> str:
@@ -100,10 +107,7 @@ def agenda_document(agenda: Agenda) -> dict[str, Any]:
             }
             for left in agenda.left_out
         ],
-        "foreseen": [
-            {"kind": str(one.kind), "due": utc_text(one.due), "words": one.words, "source": one.source}
-            for one in agenda.foreseen
-        ],
+        "foreseen": [_coming_document(one) for one in agenda.foreseen],
         "not_taken": [
             {"event_id": fact.event_id, "fact": fact.fact, "reason": fact.reason, "at": utc_text(fact.at)}
             for fact in agenda.not_taken
@@ -116,6 +120,21 @@ def utc_text(instant: datetime | None) -> str | None:
     if instant is None:
         return None
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _coming_document(one: Foreseen) -> dict[str, Any]:
+    return {
+        "kind": str(one.kind),
+        "due": utc_text(one.due),
+        "words": one.words,
+        "source": one.source,
+        "channels": list(one.channels),
+        "hindered": [
+            {"channel": each.channel, "reason": each.reason.value, "explanation": each.reason.sentence}
+            for each in one.hindered
+        ],
+        "goes": utc_text(one.goes),
+    }
 
 
 def _whose(entry: Notice | LeftOut) -> dict[str, Any]:

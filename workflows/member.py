@@ -120,7 +120,7 @@ class MemberWorkflow(Lifecycle[MemberState]):
             self.state, _ = record(self.state, fact, now)
 
     def agenda_at(self, now: datetime) -> Agenda:
-        coming = tuple(one for one in self.foreseen if one.due > now)
+        coming = tuple(one for one in self.foreseen if one.coming(now))
         return replace(member_agenda(self.state, now), foreseen=coming)
 
     def delivery(self, notice: Notice) -> Delivery[MemberContent]:

@@ -1,9 +1,9 @@
 """Not too many of one class to one address in one day."""
 
 from models.notices import NoticeClass
+from models.quiet import quiet_until
 from models.timing import Offset, local_day, moment
 from policies.answers import Answer, Code, Defer, Refuse
-from policies.checks.quiet_hours import quiet_until
 from policies.proposal import Proposal
 
 

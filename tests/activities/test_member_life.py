@@ -1,15 +1,16 @@
 """What a member's lifecycle reads and keeps, on both databases."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.bonuses import Bonuses
+from activities.consents import Consents
 from activities.coupon_holders import Holder
 from activities.coupons import Coupons
 from activities.database import writing
@@ -17,14 +18,18 @@ from activities.member_life import Keeping, Look, MemberLife, UnknownMemberError
 from activities.members import MEMBERS, Members
 from activities.merchants import Merchants
 from activities.tasks import Tasks
+from models.agenda import Foreseen, Hindered, Reason
 from models.bonus import Accrual
+from models.consent import Consent, ConsentGiven
 from models.coupon import CouponDrop
 from models.member import Member
 from models.member_content import Balance, MemberContent
 from models.member_facts import Purchased, Registered
 from models.member_state import Known, Memory, Stage, memory_of
-from models.merchant import Merchant
+from models.merchant import Merchant, SmsProvider, SmsSettings
+from models.notices import Kind, NoticeClass
 from models.regular_task import RegularTask, TaskKind
+from models.tables.messages import MessageRow, MessageStatus
 from tests.members import MemberLife as Lived
 from tests.members import clock, profile
 from tests.requirements import requirement
@@ -35,6 +40,7 @@ ANNA = Member(
     "shop", "anna", "Anna", clock("2026-01-05 12:00"), "anna@example.com", birth_date=date(1990, 3, 8)
 )
 LOOK = Look("shop", "anna", NOW)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -109,6 +115,57 @@ async def test_what_a_paused_task_would_bring_is_not_foreseen(engine: AsyncEngin
     assert "birthday" not in await kinds()
     await tasks.hold("shop", ["birthday"], paused=False)
     assert "birthday" in await kinds()
+
+
+@requirement("WACA-37", "MAAC-12")
+async def test_what_is_held_up_is_foreseen_until_the_message_log_has_it(
+    engine: AsyncEngine,
+) -> None:
+    """Given at 01:52, it goes at nine: before any attempt, while it is deferred, and not once it has gone."""
+    await Merchants(engine).apply(replace(SHOP, sms=SmsSettings(SmsProvider.TWSMS)), NOW)
+    await hold(engine)
+    night = clock("2026-03-06 01:52")
+    await Members(engine).upsert([replace(ANNA, member_id="eve", phone="+886912345678")], NOW)
+    drop = (await Coupons(engine).drop("shop", "spring")).drop
+    await Coupons(engine).add(drop, [Holder("eve", "T-9")], night)
+    look = Look("shop", "eve", night + timedelta(hours=1))
+
+    async def goes() -> datetime | None:
+        coming = (await MemberLife(engine, Merchants(engine)).look(look)).foreseen
+        return next((one.goes for one in coming if one.kind == Kind.COUPON_ISSUED), None)
+
+    key = "coupon:shop:spring/coupon_issued/issued/eve"
+    assert await goes() == clock("2026-03-06 09:00")
+    row = {"notice_key": key, "channel": "sms", "merchant_id": "shop", "lifecycle": "coupon:shop:spring"}
+    common = {"kind": Kind.COUPON_ISSUED, "role": "member", "due": night, "not_after": night + DAY}
+    async with writing(engine) as connection:
+        await connection.execute(insert(MessageRow).values(**row, **common, status=MessageStatus.DEFERRED))
+    assert await goes() == clock("2026-03-06 09:00")
+    async with writing(engine) as connection:
+        await connection.execute(update(MessageRow).values(status=MessageStatus.SENT))
+    assert await goes() is None
+
+
+@requirement("MAAC-12")
+async def test_what_a_member_said_tells_by_which_channels_it_comes(
+    engine: AsyncEngine, life: MemberLife
+) -> None:
+    """Its own word, or that about its address: the later one counts."""
+    await hold(engine)
+
+    async def birthday() -> Foreseen:
+        found = (await life.look(LOOK)).foreseen
+        return next(one for one in found if one.kind == Kind.BIRTHDAY)
+
+    assert (await birthday()).channels == ("email",)
+    no = ConsentGiven(
+        "shop", "email", NoticeClass.LOYALTY, Consent.OPTED_OUT, "link", NOW, address="Anna@example.com"
+    )
+    await Consents(engine).record_consent([no])
+    assert (await birthday()).hindered == (Hindered("email", Reason.DECLINED),)
+    yes = replace(no, state=Consent.OPTED_IN, at=NOW + DAY, address="", member_id="anna")
+    await Consents(engine).record_consent([yes])
+    assert (await birthday()).channels == ("email",)
 
 
 async def hold(engine: AsyncEngine) -> None:

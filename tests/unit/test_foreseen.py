@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.agenda import Foreseen, Hindered, Reason
 from models.bonus import Lot
+from models.consent import Consent
 from models.coupon import CouponDrop, CouponState, HeldCoupon
-from models.foreseen import BONUSES_BEGIN, BONUSES_END, Holdings, foreseen
+from models.foreseen import BONUSES_BEGIN, BONUSES_END, Holdings, foreseen, overdue_keys
 from models.member import Member
 from models.member_policy import BonusAccount
-from models.merchant import Merchant
+from models.merchant import Merchant, SmsProvider, SmsSettings
+from models.notices import CATALOGUE, Kind
 from models.regular_task import Gift, RegularTask, TaskKind
 from tests.members import clock
 from tests.requirements import requirement
@@ -27,9 +30,19 @@ SHOP = Merchant(
     "TW",
     "TWD",
     bonuses={"gift": BonusAccount(), "promo": BonusAccount()},
+    sms=SmsSettings(SmsProvider.TWSMS),
 )
-ANNA = Member("shop", "anna", "Anna", clock("2026-01-05 12:00"), birth_date=date(1990, 3, 8))
+ANNA = Member(
+    "shop",
+    "anna",
+    "Anna",
+    clock("2026-01-05 12:00"),
+    "anna@example.com",
+    "+886912345678",
+    birth_date=date(1990, 3, 8),
+)
 NOW = clock("2026-03-02 09:30")
+ISSUED = "coupon:shop:spring/coupon_issued/issued/anna"
 DROP = CouponDrop("shop", "spring", "Spring tea", date(2026, 3, 5), date(2026, 3, 5), date(2026, 3, 31))
 
 
@@ -52,12 +65,112 @@ def coming(now: datetime = NOW, **held: Any) -> list[tuple[str, str, str]]:
 
 @requirement("WACA-37", "WACA-38")
 def test_a_coupon_tells_of_its_issue_and_of_its_end() -> None:
-    """At 15:00, and seven days before the last day at 15:00; what is past is foreseen no more."""
+    """At 15:00, and seven days before the last day at 15:00; what has gone is foreseen no more."""
     held = (HeldCoupon(DROP, "T-1"),)
     ends = ("2026-03-24 15:00", "coupon_expiring", "Spring tea (T-1) can be used until 2026-03-31")
     assert coming(coupons=held) == [("2026-03-05 15:00", "coupon_issued", "Spring tea (T-1)"), ends]
-    assert coming(clock("2026-03-05 15:00"), coupons=held) == [ends]
+    at_three = clock("2026-03-05 15:00")
+    assert coming(at_three - timedelta(seconds=1), coupons=held)[1:] == [ends]
+    assert coming(at_three, coupons=held, under_way={ISSUED: False}) == [ends]
     assert foreseen(Holdings(SHOP, ANNA, held), NOW)[0].source == "coupon:shop:spring"
+
+
+@requirement("WACA-37")
+def test_what_is_held_up_is_foreseen_until_it_has_gone() -> None:
+    """Given at 01:52 it goes at nine; while no message of it is settled, and its time is not over."""
+    given = clock("2026-03-06 01:52")
+    held = (HeldCoupon(DROP, "T-1", added_at=given),)
+
+    def seen(at: str, **under_way: bool) -> list[Foreseen]:
+        found = {ISSUED: under_way["under_way"]} if under_way else {}
+        return [
+            one
+            for one in foreseen(Holdings(SHOP, ANNA, held, under_way=found), clock(at))
+            if one.kind == Kind.COUPON_ISSUED
+        ]
+
+    (night,) = seen("2026-03-06 03:00")
+    assert (night.due, night.goes) == (given, clock("2026-03-06 09:00"))
+    assert night.coming(clock("2026-03-06 08:59"))
+    assert not night.coming(clock("2026-03-06 09:00"))
+    assert seen("2026-03-06 03:00", under_way=True) == [night]
+    assert seen("2026-03-06 03:00", under_way=False) == []
+    (morning,) = seen("2026-03-06 10:00", under_way=True)
+    assert (morning.goes, morning.until) == (None, given + timedelta(hours=24))
+    assert seen("2026-03-07 01:53", under_way=True) == []
+    assert overdue_keys(Holdings(SHOP, ANNA, held), clock("2026-03-06 03:00")) == (ISSUED,)
+    assert overdue_keys(Holdings(SHOP, ANNA, held), NOW) == ()
+
+
+@requirement("LOY-62", "LOY-80", "LS-12")
+def test_what_a_task_began_and_has_not_sent_is_foreseen() -> None:
+    """At seven in the morning, within quiet hours: what its message log says is still to go, and no more."""
+    early = {"cron": "0 7 * * *"}
+    tasks = (
+        task("soon", TaskKind.BONUS_ACTIVATION, days=3, **early),
+        task("all", TaskKind.PROMOTION, everybody=True, **early),
+        task("greets", TaskKind.BIRTHDAY, at=time(7)),
+    )
+    mark = "task:shop:soon/bonus_activation/gift@20260307T2300Z/"
+    marked = replace(lot(1, 30, "2026-03-10 00:00"), activation_told_by=mark)
+    yes = {("promotional", "email"): Consent.OPTED_IN}
+    held = Holdings(SHOP, ANNA, lots=(marked, lot(2, 9, "2026-03-10 00:00")), tasks=tasks, words=yes)
+    now = clock("2026-03-08 08:00")
+    keys = {
+        f"{mark}anna": ("bonus_activation", "30 gift"),
+        "task:shop:all/promotion/20260307T2300Z/anna": ("promotion", ""),
+        "task:shop:birthday/birthday/2026/anna": ("birthday", ""),
+    }
+    assert set(overdue_keys(held, now)) == keys.keys()
+    past = [one for one in foreseen(held, now) if one.due <= now]
+    assert past == [], "no attempt has been made at them"
+    for key, what in keys.items():
+        (one,) = (one for one in foreseen(replace(held, under_way={key: True}), now) if one.due <= now)
+        assert (one.kind, one.words) == what
+        assert one.goes == clock("2026-03-08 09:00")
+
+
+@requirement("WACA-39", "LOY-63", "MAAC-12")
+def test_what_cannot_go_says_why() -> None:
+    """By the routes of the catalogue: no address, a channel that is off, a no, and no yes."""
+    coupon = (HeldCoupon(DROP, "T-1"),)
+    news = (task("all", TaskKind.PROMOTION, everybody=True, channels=("email", "sms", "push")),)
+
+    def ways(merchant: Merchant = SHOP, member: Member = ANNA, **held: Any) -> dict[str, Any]:
+        found = foreseen(Holdings(merchant, member, **held), NOW)
+        return {one.kind: (one.channels, {h.channel: h.reason for h in one.hindered}) for one in found}
+
+    loyalty = ("loyalty", "sms")
+    assert ways(coupons=coupon)["coupon_issued"] == (("sms",), {})
+    nowhere = ways(member=replace(ANNA, phone=""), coupons=coupon)["coupon_issued"]
+    assert nowhere[1]["sms"] is Reason.NO_ADDRESS
+    silent = replace(SHOP, sms=SmsSettings(SmsProvider.OFF))
+    assert ways(silent, coupons=coupon)["coupon_issued"][1]["sms"] is Reason.CHANNEL_OFF
+    said = ways(coupons=coupon, words={loyalty: Consent.OPTED_OUT})["coupon_issued"]
+    assert said[1]["sms"] is Reason.DECLINED
+    assert ways(tasks=news)["promotion"] == (
+        (),
+        {"email": Reason.NOT_AGREED, "sms": Reason.NOT_AGREED, "push": Reason.CHANNEL_OFF},
+    )
+    yes = ways(tasks=news, words={("promotional", "email"): Consent.OPTED_IN})["promotion"]
+    assert yes[0] == ("email",)
+
+
+def test_a_route_goes_on_to_the_next_channel_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the catalogue says: what keeps the first one from it is told with it."""
+    row = replace(CATALOGUE[Kind.COUPON_ISSUED], routes=(("sms", "email"),))
+    monkeypatch.setitem(CATALOGUE, Kind.COUPON_ISSUED, row)
+    (one, _) = foreseen(Holdings(SHOP, replace(ANNA, phone=""), (HeldCoupon(DROP, "T-1"),)), NOW)
+    assert one.channels == ("email",)
+    assert one.hindered == (Hindered("sms", Reason.NO_ADDRESS),)
+
+
+def test_what_quiet_hours_hold_for_too_long_cannot_go() -> None:
+    """A birthday at ten in the evening is over before they end."""
+    late = (task("greets", TaskKind.BIRTHDAY, at=time(22)),)
+    (one,) = foreseen(Holdings(SHOP, ANNA, tasks=late), NOW)
+    assert (one.channels, one.goes) == ((), None)
+    assert one.hindered == (Hindered("email", Reason.QUIET_TOO_LONG),)
 
 
 @requirement("WACA-38")

@@ -13,9 +13,9 @@ from models.consent import Consent
 from models.merchant import Merchant
 from models.notices import NoticeClass
 from models.policy import ClassPolicy, GatePolicy, QuietHours
+from models.quiet import quiet_until
 from models.timing import instant, local, local_day
 from policies.answers import Code
-from policies.checks.quiet_hours import quiet_until
 from policies.gate import Deferred, Passed, Proposal, Refused, gate
 from tests.proposals import SHOP, proposed
 

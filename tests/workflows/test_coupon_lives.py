@@ -21,13 +21,14 @@ from activities import merchants
 from activities.coupon_holders import Holder
 from activities.coupons import CouponError, Coupons, held_by
 from activities.database import reading, writing
+from activities.member_life import Look, MemberLife
 from activities.members import Enrolment, Members
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from client import EndedError, RefusedError
 from commands.membership import Membership
 from models import drop_state
-from models.agenda import Agenda, Reason, Report, Status
+from models.agenda import Agenda, Foreseen, Reason, Report, Status
 from models.coupon import CouponDrop
 from models.drop_state import DropStage, ExtendDrop, HoldersAdded, RevokeDrop
 from models.ids import coupon_workflow_id, wave_workflow_id
@@ -97,6 +98,12 @@ async def given(world: World, drop: CouponDrop, *names: str) -> None:
     assert added.new == len(names)
     assert added.since is not None
     await world.carillon.tell(lifecycle, HoldersAdded(event_id=uuid4().hex, since=added.since, holders=9))
+
+
+async def foreseen_by(world: World, member_id: str, at: datetime) -> tuple[Foreseen, ...]:
+    """What comes to a member, as its agenda has it at that moment."""
+    life = MemberLife(world.engine, Merchants(world.engine))
+    return (await life.look(Look(SHOP.id, member_id, at))).foreseen
 
 
 async def last_words(world: World, lifecycle: str) -> Report:
@@ -214,6 +221,10 @@ async def test_in_quiet_hours_a_later_holder_is_told_when_they_end(world: World)
         wave = world.handle(wave_workflow_id(SHOP.id, f"coupon.{drop.drop_id}.late-1"))
         held = await eventually(partial(waiting_at, wave))
         assert held.astimezone(ZONE).strftime("%H:%M") == "09:00"
+        (coming, *_) = await foreseen_by(world, "ada" if revoked else "bo", await world.clock(wave.id))
+        assert (coming.kind, coming.goes) == (ISSUED, held.replace(microsecond=0)), (
+            "held up, it is on the holder's agenda"
+        )
         assert (await world.carillon.agenda(lifecycle)).owed
         if revoked:
             request = RevokeDrop(event_id="off")
@@ -222,6 +233,8 @@ async def test_in_quiet_hours_a_later_holder_is_told_when_they_end(world: World)
         else:
             await world.skipper.fast_forward(wave, clock(2, 9) - await world.clock(wave.id) + SECOND)
             await world.until(lifecycle, lambda agenda: len(agenda.done) == 2)
+            later = await foreseen_by(world, "bo", await world.clock(wave.id))
+            assert [one for one in later if one.kind == ISSUED] == [], "it has gone"
             assert (await world.to_the_end(lifecycle)).sent == 1
     assert await told(world) == {"bo": [ISSUED]}
     rows = await MessageLog(world.engine).messages(limit=10)
