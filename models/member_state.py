@@ -1,15 +1,19 @@
 """A member as its lifecycle knows it: when it registered and last bought, and what it was told."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from models.agenda import ChannelOutcome, Done, NotTaken, Status
+from models.agenda import ChannelOutcome, Done, NotTaken, Report, Status
+from models.ids import member_workflow_id
 from models.member import Member
 from models.member_policy import MemberPolicy
 from models.merchant import Merchant
 from models.notices import CATALOGUE, Kind
 from models.people import Person
+
+NEVER_KNOWN = timedelta(days=28)
+"""So long the facts of one who is no member are kept for it, from the last of them: an id may be mistyped."""
 
 
 class Stage(StrEnum):
@@ -168,3 +172,12 @@ def memory_of(state: MemberState) -> Memory:
 def _bare(done: Done) -> Person:
     person = done.notice.recipient
     return Person(person.name, member_id=person.member_id, id=person.id)
+
+
+def never_a_member(state: MemberState) -> Report:
+    """The last words of a life that waited for its member in vain."""
+    why = (
+        f"Waited {NEVER_KNOWN.days} days for member {state.member_id} of {state.merchant_id}, which is not"
+        " known here, or not verified. What was told of it is forgotten: add it, and tell it again."
+    )
+    return Report(member_workflow_id(state.merchant_id, state.member_id), Stage.WAITING, why)

@@ -5,21 +5,28 @@ from datetime import datetime
 
 from temporalio import workflow
 from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from workflows.lifecycle import ATTEMPT, PATIENT, Lifecycle, read_fact
 
 with workflow.unsafe.imports_passed_through():
-    from activities.member_life import Keeping, Look, MemberLife
+    from activities.member_life import Keeping, Look, MemberLife, Recalled
     from models.agenda import Agenda, Delivery, Done, Foreseen, Notice, Report
     from models.ids import member_workflow_id
     from models.member_agenda import member_agenda, member_content
     from models.member_content import MemberContent
     from models.member_facts import MEMBER_FACTS, MemberFact
     from models.member_record import begin, note_unreadable, record, settle
-    from models.member_state import MemberState, Profile, Stage, memory_of
+    from models.member_state import NEVER_KNOWN, MemberState, Profile, Stage, memory_of, never_a_member
 
 ONE_FOR_ANOTHER = "one-for-another"
 """A patch: lives that began before it leave out what cannot go by a channel that is chosen."""
+WAITS_SOME_WEEKS = "waits-some-weeks-for-a-member"
+"""A patch: lives that began before it wait for their member for ever."""
+
+
+class NeverAMember(Exception):  # noqa: N818  (no fault: how such a life ends)
+    """Nobody of that id has become a member."""
 
 
 @workflow.defn(name="MemberWorkflow")
@@ -38,8 +45,11 @@ class MemberWorkflow(Lifecycle[MemberState]):
 
     @workflow.run
     async def run(self, _: MemberState) -> Report:
-        """Live until nothing is owed; answer with the last words."""
-        return await self.live()
+        """Live until nothing is owed, or nobody of that id became a member; answer with the last words."""
+        try:
+            return await self.live()
+        except NeverAMember:
+            return never_a_member(self.state)
 
     @workflow.signal
     def tell(self, fact: RawValue) -> None:
@@ -65,15 +75,30 @@ class MemberWorkflow(Lifecycle[MemberState]):
             return
         self.stale = False
         workflow.set_current_details(f"Waiting for member `{self.state.member_id}`")
-        recalled = await workflow.execute_activity_method(
-            MemberLife.recall,
-            self.question,
-            start_to_close_timeout=ATTEMPT,
-            retry_policy=PATIENT,
-            summary="the member and its memory",
-        )
+        recalled = await self.recalled()
         self.state = begin(self.state, self.known(recalled.profile), recalled.memory, self.now())
         self.foreseen = recalled.foreseen
+
+    async def recalled(self) -> Recalled:
+        """The member and its memory, as soon as it is one; NeverAMember some weeks after the last fact."""
+        patience = NEVER_KNOWN if workflow.patched(WAITS_SOME_WEEKS) else None
+        while True:
+            self.news = False
+            try:
+                return await workflow.execute_activity_method(
+                    MemberLife.recall,
+                    self.question,
+                    start_to_close_timeout=ATTEMPT,
+                    schedule_to_close_timeout=patience,
+                    retry_policy=PATIENT,
+                    summary="the member and its memory",
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                # Told something meanwhile it waits once more: a fact is kept for as long as any other.
+                if not self.news:
+                    raise NeverAMember from None
 
     async def look_again(self) -> None:
         if not self.stale:

@@ -27,7 +27,7 @@ from activities.coupons import Coupons
 from activities.members import Members
 from activities.merchants import FRESH_SECONDS, Merchants
 from activities.tasks import Tasks
-from models import booking_record
+from models import booking_record, member_state
 from models.agenda import Agenda
 from models.booking import OrderStatus
 from models.booking_facts import (
@@ -167,6 +167,29 @@ async def buys_again(world: World) -> str:
         await world.carillon.tell_member(MERCHANT.id, ada.member_id, Purchased(event_id=f"p{day}"))
     await world.carillon.look_at_member(MERCHANT.id, ada.member_id)
     await world.until(id, lambda agenda: agenda.stage == "active")
+    return id
+
+
+async def waited_for(world: World) -> str:
+    """One who becomes a member some time after the first fact, and only then."""
+    ada = Member(MERCHANT.id, f"ada-{uuid4().hex[:8]}", ADA.name, now(), ADA.email, locale="en")
+    id = await world.carillon.tell_member(MERCHANT.id, ada.member_id, Registered(event_id="r"))
+    await world.until(id, lambda agenda: agenda.stage == "waiting")
+    await Members(world.engine).upsert([ada], now())
+    await world.until(id, lambda agenda: len(agenda.done) == 1)
+    return id
+
+
+async def never_a_member(world: World) -> str:
+    """Nobody of that id becomes one. Activities wait in real time: some seconds have to do here."""
+    patience, member_state.NEVER_KNOWN = member_state.NEVER_KNOWN, timedelta(seconds=4)
+    try:
+        id = await world.carillon.tell_member(MERCHANT.id, "nobody", Registered(event_id="r"))
+        await world.until(id, lambda agenda: agenda.stage == "waiting")
+        await world.carillon.tell_member(MERCHANT.id, "nobody", Purchased(event_id="p"))
+        await world.handle(id).result()
+    finally:
+        member_state.NEVER_KNOWN = patience
     return id
 
 
@@ -420,6 +443,8 @@ LIVES: dict[str, dict[str, Life]] = {
         "buys-again": buys_again,
         "a-second-life": a_second_life,
         "without-a-phone": without_a_phone,
+        "waited-for": waited_for,
+        "never-a-member": never_a_member,
     },
     "coupon": {
         "later-holders": a_drop_and_later_holders,

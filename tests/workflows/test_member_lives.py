@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import delete
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import CancelledError
 
 from activities.consents import Consents
 from activities.database import writing
@@ -24,7 +25,8 @@ from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from client import Carillon
 from intake import InputError
-from models.agenda import Reason, Status
+from models import member_state
+from models.agenda import Reason, Report, Status
 from models.consent import Consent, ConsentGiven
 from models.ids import member_workflow_id
 from models.member import Member
@@ -294,6 +296,38 @@ async def test_facts_of_one_who_is_no_member_yet_wait(world: World) -> None:
     await Members(world.engine).upsert([ada], now())
     await world.until(id, lambda agenda: len(agenda.done) == 1)
     assert len(world.mails) == 1
+
+
+async def test_who_never_becomes_a_member_is_not_waited_for_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends some weeks after the last fact, and says why; the next one begins anew."""
+    monkeypatch.setattr(member_state, "NEVER_KNOWN", timedelta(seconds=4))
+    ada = a_member()
+    id = await told(world, ada, Registered(event_id="r"))
+    await world.until(id, lambda agenda: agenda.stage == Stage.WAITING)
+    await told(world, ada, Purchased(event_id="p"))
+    handle = world.client.get_workflow_handle(id, result_type=Report)
+    report = await asyncio.wait_for(handle.result(), 20)
+    assert report.stage == Stage.WAITING
+    assert f"member {ada.member_id} of lumi, which is not known here, or not verified" in report.words
+    history = await handle.fetch_history()
+    waits = [one for one in history.events if one.HasField("activity_task_scheduled_event_attributes")]
+    assert len(waits) == 2, "once more, for what was told meanwhile"
+    monkeypatch.undo()
+    await Members(world.engine).upsert([ada], now())
+    await told(world, ada, Registered(event_id="r"))
+    await world.until(id, lambda agenda: len(agenda.done) == 1)
+
+
+async def test_a_life_that_waits_for_its_member_can_be_cancelled(world: World) -> None:
+    """In the Web UI: it is told apart from one that has waited in vain."""
+    id = await told(world, a_member(), Registered(event_id="r"))
+    await world.until(id, lambda agenda: agenda.stage == Stage.WAITING)
+    await world.handle(id).cancel()
+    with pytest.raises(WorkflowFailureError) as caught:
+        await asyncio.wait_for(world.handle(id).result(), 20)
+    assert isinstance(caught.value.cause, CancelledError)
 
 
 @requirement("LOY-51")
