@@ -1,6 +1,7 @@
 """`carillon agenda` and `carillon preview booking`: what a lifecycle owes, really or on paper."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 from activities.later_words import anything_sent, with_later_words
 from activities.member_life import Look, MemberLife
 from activities.merchants import Merchants
+from client import Carillon
 from commands.failures import Mistake, OutOfReach
 from commands.output import err, print_json, show_agenda, warn
 from commands.reach import VAR, Address, AsJson, DataDir, Lifecycle, Namespace, Reach, living_id
@@ -88,11 +90,32 @@ async def _agenda(reach: Reach, lifecycle: str) -> Agenda:
     """By the lifecycle itself; of a member whose lifecycle does not run, by the database."""
     kind, merchant_id, id_ = lifecycle.split(":")
     async with reach.carillon() as carillon:
-        if kind != "member" or await carillon.runs(lifecycle):
+        if kind != "member":
             return await carillon.agenda(lifecycle)
+        if await carillon.runs(lifecycle):
+            return await _of_a_member(reach, carillon, lifecycle)
     async with reach.database() as engine:
         look = Look(merchant_id, id_, datetime.now(UTC))
         return await MemberLife(engine, Merchants(engine)).agenda(look)
+
+
+async def _of_a_member(reach: Reach, carillon: Carillon, lifecycle: str) -> Agenda:
+    """What it owes by its lifecycle, what comes from elsewhere as it is in SQL now.
+
+    Where the two differ the lifecycle is told to look, so that the Web UI shows the same.
+    """
+    _, merchant_id, member_id = lifecycle.split(":")
+    agenda, now = await carillon.agenda(lifecycle), await carillon.now(lifecycle)
+    try:
+        async with reach.database() as engine:
+            look = Look(merchant_id, member_id, now)
+            seen = await MemberLife(engine, Merchants(engine)).look(look)
+    except OutOfReach as error:
+        warn(f"What comes from elsewhere is as the lifecycle last saw it: {error}")
+        return agenda
+    if seen.foreseen != agenda.foreseen:
+        await carillon.look_at_member(merchant_id, member_id)
+    return replace(agenda, foreseen=seen.foreseen)
 
 
 def _instant(text: str) -> datetime:

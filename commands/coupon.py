@@ -16,6 +16,7 @@ from client import UnknownLifecycleError
 from commands.booking import settled_agenda
 from commands.coupon_add import Drop, add, named
 from commands.failures import Mistake, OutOfReach
+from commands.looking import let_holders_look
 from commands.output import err, print_json, say, show_agenda, table, warn
 from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
 from intake import merchant_named
@@ -150,7 +151,9 @@ async def _drop(reach: Reach, file: Path) -> Agenda:
 
 async def _ask(reach: Reach, drop: str, request: DropRequest) -> Agenda:
     async with reach.carillon() as carillon:
-        return await carillon.ask(coupon_workflow_id(*named(drop)), request)
+        agenda = await carillon.ask(coupon_workflow_id(*named(drop)), request)
+    await let_holders_look(reach, *named(drop))
+    return agenda
 
 
 async def _redeem(reach: Reach, merchant_id: str, code: str, event: str, at: datetime | None) -> HeldCoupon:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from activities.coupon_holders import Added, Holder
 from activities.coupons import PAGE, Coupons
 from commands.failures import MISTAKE, Finished, Mistake
+from commands.looking import let_holders_look
 from commands.output import err, print_json, say, warn
 from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
 from intake.coupons import HolderFile
@@ -64,6 +65,8 @@ def add(
     reach, whom = Reach(data_dir, address, namespace), Whom(file, group, everybody)
     with ErrorFile(report) as refused:
         added = asyncio.run(_add(reach, *named(drop), whom, refused))
+        if added.new:
+            asyncio.run(let_holders_look(reach, *named(drop)))
     if as_json:
         errors_at = {"errors": str(report)} if refused.lines else {}
         print_json({"new": added.new, "same": added.same, "refused": refused.lines, **errors_at})

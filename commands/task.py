@@ -15,6 +15,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.tasks import Asked
 from commands.failures import Mistake, talking_to_temporal
+from commands.looking import let_look
 from commands.output import err, plain, print_json, say, table, warn
 from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
 from commands.task_apply import Change, Shop, What, next_moments
@@ -192,6 +193,8 @@ async def _apply(reach: Reach, file: Path, *, yes: bool, dry_run: bool) -> None:
         now = datetime.now(UTC)
         with err().status("Applying"):
             held = await shop.apply(tasks, changes, now)
+            if any(change.what is not What.KEEP for change in changes):
+                await let_look(reach, shop.merchant.id)
         zone = shop.merchant.zone
         rows = ((task.task_id, held.get(task.task_id) or _coming(task, zone, now)) for task in tasks)
         table(f"Next, times of {zone}", ("task", "when"), rows)
@@ -239,6 +242,7 @@ async def _hold(reach: Reach, name: str, note: str, *, paused: bool) -> None:
         if not await found:
             await _stored(shop, task_id)
             raise Mistake(f"task {name!r} has no schedule: apply its file again")
+    await let_look(reach, merchant_id)
 
 
 async def _remove(reach: Reach, name: str, *, yes: bool) -> None:
@@ -251,6 +255,7 @@ async def _remove(reach: Reach, name: str, *, yes: bool) -> None:
             _confirm(f"Remove {name}?")
         await shop.schedules.remove(task_id)
         await shop.tasks.remove(merchant_id, [task_id])
+    await let_look(reach, merchant_id)
 
 
 async def _stored(shop: Shop, task_id: str) -> RegularTask:

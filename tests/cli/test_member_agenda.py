@@ -2,19 +2,28 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 import cli
+from activities.bonuses import Bonuses
 from activities.coupon_holders import Holder
 from activities.coupons import Coupons
 from activities.members import Members
 from activities.merchants import Merchants
 from activities.tasks import Tasks
+from client import UnknownLifecycleError
 from commands.output import show_agenda
-from models.agenda import Agenda, Foreseen
+from models.agenda import Agenda, Foreseen, Reason
+from models.bonus import Accrual
 from models.coupon import CouponDrop
 from models.member import Member
 from models.member_facts import Registered
@@ -22,7 +31,7 @@ from models.member_state import Stage
 from models.regular_task import RegularTask, TaskKind
 from models.timing import local_day
 from tests.requirements import requirement
-from tests.world import MERCHANT, World, now
+from tests.world import MERCHANT, World, eventually, now
 
 WHO = "lumi/vera"
 
@@ -106,9 +115,126 @@ async def test_bonuses_that_are_given_and_spent_are_seen_at_once(known: World) -
     await known.until(iris, lambda agenda: agenda.foreseen == ())
 
 
+async def living(known: World) -> tuple[str, Callable[[Callable[[set[str]], bool]], Any]]:
+    """A new member whose lifecycle runs, with what waits until that has seen such kinds, by its own word."""
+    member_id = f"m-{uuid4().hex[:8]}"
+    member = Member(MERCHANT.id, member_id, "Iris", now(), birth_date=date(1990, 3, 8))
+    await Members(known.engine).upsert([member], now())
+    lifecycle = await known.carillon.tell_member(MERCHANT.id, member_id, Registered(event_id="r"))
+    await known.until(lifecycle, lambda agenda: agenda.stage != Stage.WAITING)
+
+    async def sees(wanted: Callable[[set[str]], bool]) -> None:
+        await known.until(lifecycle, lambda agenda: wanted({str(one.kind) for one in agenda.foreseen}))
+
+    return member_id, sees
+
+
+@requirement("WACA-38")
+async def test_what_becomes_of_a_drop_is_seen_at_once_by_its_holders(known: World, tmp_path: Path) -> None:
+    """Given, moved, taken back: the lifecycles of the few who hold it are told to look."""
+    await Tasks(known.engine, Merchants(known.engine)).remove(MERCHANT.id, ["birthday"])
+    spring = (await Coupons(known.engine).drop(MERCHANT.id, "spring")).drop
+    drop = replace(spring, drop_id=f"d-{uuid4().hex[:8]}")
+    await Coupons(known.engine).keep(drop, now())
+    started = await known.carillon.start_coupon(drop)
+    await known.until(started.lifecycle, lambda agenda: bool(agenda.owed))
+    member_id, sees = await living(known)
+    holders, name = tmp_path / "holders.csv", f"lumi/{drop.drop_id}"
+    holders.write_text(f"member_id\n{member_id}\n")
+    assert await command("coupon", "add", name, str(holders)) == 0
+    await sees(lambda kinds: "coupon_expiring" in kinds)
+    last_day = str(spring.issue_on + timedelta(days=3))
+    assert await command("coupon", "extend", name, last_day) == 0
+    await sees(lambda kinds: kinds == {"coupon_issued"})
+    assert await command("coupon", "revoke", name) == 0
+    await sees(lambda kinds: not kinds)
+
+
+@requirement("LOY-80")
+async def test_what_becomes_of_a_task_is_seen_at_once(known: World, tmp_path: Path) -> None:
+    """Applied, paused, resumed, removed: the lifecycles that run are told to look."""
+    await Tasks(known.engine, Merchants(known.engine)).remove(MERCHANT.id, ["birthday"])
+    member_id, sees = await living(known)
+    await sees(lambda kinds: "birthday" not in kinds)
+    await eventually(partial(_listed, known, f"member:lumi:{member_id}"))
+    file = tmp_path / "tasks.toml"
+    file.write_text('merchant = "lumi"\n[[tasks]]\nid = "greets"\nkind = "birthday"\n')
+    assert await command("task", "apply", str(file), "--yes") == 0
+    await sees(lambda kinds: "birthday" in kinds)
+    assert await command("task", "pause", "lumi/greets") == 0
+    await sees(lambda kinds: "birthday" not in kinds)
+    assert await command("task", "resume", "lumi/greets") == 0
+    await sees(lambda kinds: "birthday" in kinds)
+    assert await command("task", "remove", "lumi/greets", "--yes") == 0
+    await sees(lambda kinds: "birthday" not in kinds)
+
+
+async def _listed(known: World, lifecycle: str) -> bool | None:
+    """The server's list lags behind what was started just now."""
+    query = f"WorkflowType = 'MemberWorkflow' AND ExecutionStatus = 'Running' AND WorkflowId = '{lifecycle}'"
+    return True if [one async for one in known.client.list_workflows(query)] else None
+
+
+@requirement("MAAC-12")
+async def test_what_an_import_changes_is_seen_at_once(known: World, tmp_path: Path) -> None:
+    """A birth date that is blanked."""
+    member_id, sees = await living(known)
+    await sees(lambda kinds: "birthday" in kinds)
+    file = tmp_path / "members.csv"
+    file.write_text(f"member_id,name,birth_date\n{member_id},Iris,\n")
+    assert await command("member", "import", str(file), "--merchant", "lumi") == 0
+    await sees(lambda kinds: "birthday" not in kinds)
+
+
+async def test_an_agenda_is_read_fresh_and_the_web_ui_follows(
+    known: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody told the lifecycle of the gift of a task: the command sees it, and lets it look."""
+    member_id, sees = await living(known)
+    await sees(lambda kinds: "bonuses_begin" not in kinds)
+    gift = Accrual(member_id, "points", Decimal(5), "gift", now(), active_from=now() + timedelta(days=9))
+    await Bonuses(known.engine).accrue(MERCHANT.id, gift, now())
+    capsys.readouterr()
+    assert await command("agenda", f"member:lumi:{member_id}", "--json") == 0
+    assert "bonuses_begin" in {one["kind"] for one in json.loads(capsys.readouterr().out)["foreseen"]}
+    await sees(lambda kinds: "bonuses_begin" in kinds)
+
+
+@requirement("LOY-50", "LOY-51")
+async def test_an_import_begins_the_lives_of_those_who_registered_not_long_ago(
+    known: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As often as it is run: one welcome, and none to whom it comes too late; of years ago nothing begins."""
+    today = local_day(now(), MERCHANT.zone)
+    file = tmp_path / "members.csv"
+    week, years = today - timedelta(days=6), today - timedelta(days=900)
+    fresh = now().isoformat()
+    ann, ben, old = (f"{name}-{uuid4().hex[:8]}" for name in ("ann", "ben", "old"))
+    rows = f"{ann},Ann,ann@example.com,{fresh}\n{ben},Ben,,{week} 10:00\n{old},Old,,{years} 10:00\n"
+    file.write_text("member_id,name,email,registered_at\n" + rows)
+    run = ("member", "import", str(file), "--merchant", "lumi", "--begin-since", str(week))
+    for _ in range(2):
+        capsys.readouterr()
+        assert await command(*run, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["begun"] == 2
+        agenda = await known.until(f"member:lumi:{ann}", lambda agenda: len(agenda.done) == 1)
+        assert [done.notice.kind for done in agenda.done] == ["member_welcome"]
+    agenda = await known.until(f"member:lumi:{ben}", lambda agenda: agenda.stage != Stage.WAITING)
+    late = {(left.kind, left.reason) for left in agenda.left_out}
+    assert ("member_welcome", Reason.KNOWN_TOO_LATE) in late
+    assert await known.carillon.runs(f"member:lumi:{ann}")
+    with pytest.raises(UnknownLifecycleError):
+        await known.carillon.agenda(f"member:lumi:{old}")
+    assert len(known.mails) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (
+            ("member", "import", "m.csv", "--merchant", "lumi", "--begin-since", "monday"),
+            "--begin-since: 'monday' is no day: write it as 2027-03-01",
+        ),
         (("member", "tell", "vera", "purchased"), "'vera' is no member: write it as MERCHANT/MEMBER"),
         (("member", "tell", WHO, "purchassed"), "fact: 'purchassed' is no fact: did you mean 'purchased'?"),
         (("member", "tell", WHO, "purchased", "--at", "noon"), "at: 'noon' is no"),
