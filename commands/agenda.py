@@ -10,7 +10,7 @@ import typer
 
 from activities.later_words import anything_sent, with_later_words
 from activities.member_life import Look, MemberLife
-from activities.merchants import Merchants
+from activities.merchants import Merchants, UnknownMerchantError
 from client import Carillon
 from commands.failures import Mistake, OutOfReach
 from commands.output import err, print_json, show_agenda, warn
@@ -110,6 +110,8 @@ async def _of_a_member(reach: Reach, carillon: Carillon, lifecycle: str) -> Agen
         async with reach.database() as engine:
             look = Look(merchant_id, member_id, now)
             seen = await MemberLife(engine, Merchants(engine)).look(look)
+    except UnknownMerchantError:
+        return agenda  # it waits for its merchant, and says so
     except OutOfReach as error:
         warn(f"What comes from elsewhere is as the lifecycle last saw it: {error}")
         return agenda

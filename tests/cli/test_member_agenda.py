@@ -200,6 +200,16 @@ async def test_an_agenda_is_read_fresh_and_the_web_ui_follows(
     await sees(lambda kinds: "bonuses_begin" in kinds)
 
 
+async def test_who_waits_for_its_merchant_has_an_agenda(
+    known: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says that it waits, and not that the merchant is a mistake."""
+    merchant_id = f"soon-{uuid4().hex[:8]}"
+    lifecycle = await known.carillon.tell_member(merchant_id, "ada", Registered(event_id="r"))
+    assert await command("agenda", lifecycle) == 0
+    assert "It waits until the member is one, and its merchant is known." in capsys.readouterr().out
+
+
 @requirement("LOY-50", "LOY-51")
 async def test_an_import_begins_the_lives_of_those_who_registered_not_long_ago(
     known: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
