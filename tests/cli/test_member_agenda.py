@@ -186,6 +186,22 @@ async def test_what_an_import_changes_is_seen_at_once(known: World, tmp_path: Pa
     await sees(lambda kinds: "birthday" not in kinds)
 
 
+async def test_of_more_than_so_many_nobody_is_told_to_look(
+    known: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change for a hundred thousand is no hundred thousand signals."""
+    member_id, _ = await living(known)
+    await eventually(partial(_listed, known, f"member:lumi:{member_id}"))
+    file = tmp_path / "members.csv"
+    for most, (name, looks) in zip((0, 1_000), (("Iris Lin", 0), ("Iris Ho", 1)), strict=True):
+        monkeypatch.setattr("commands.looking.LOOKS", most)
+        file.write_text(f"member_id,name\n{member_id},{name}\n")
+        assert await command("member", "import", str(file), "--merchant", "lumi") == 0
+        history = await known.handle(f"member:lumi:{member_id}").fetch_history()
+        told = [one.workflow_execution_signaled_event_attributes.signal_name for one in history.events]
+        assert told.count("look") == looks
+
+
 async def test_an_agenda_is_read_fresh_and_the_web_ui_follows(
     known: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
