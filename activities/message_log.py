@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Dialect, Row, bindparam, select, update
+from sqlalchemy import Dialect, Row, and_, bindparam, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -186,14 +186,32 @@ class MessageLog:
         return outcomes
 
     async def messages(
-        self, *, lifecycle: str = "", merchant_id: str = "", limit: int = 200
+        self,
+        *,
+        lifecycle: str = "",
+        merchant_id: str = "",
+        member_id: str = "",
+        addresses: Sequence[str] = (),
+        limit: int = 200,
     ) -> list[dict[str, Any]]:
-        """The newest messages first, of one lifecycle or merchant or of all."""
+        """The newest messages first, of one lifecycle or merchant or of all.
+
+        With `member_id` those to one member of the merchant: by its lifecycle and by waves, and whatever else
+        went to its `addresses`.
+        """
         query = select(MESSAGES).order_by(MESSAGES.c.id.desc()).limit(limit)
         if lifecycle:
             query = query.where(MESSAGES.c.lifecycle == lifecycle)
         if merchant_id:
             query = query.where(MESSAGES.c.merchant_id == merchant_id)
+        if member_id:
+            known = [address for address in addresses if address]
+            # The people of a booking have ids of their own.
+            named = and_(
+                MESSAGES.c.notice_key.endswith(f"/{member_id}", autoescape=True),
+                not_(MESSAGES.c.lifecycle.startswith("booking:")),
+            )
+            query = query.where(or_(named, MESSAGES.c.address.in_(known)))
         async with reading(self._engine) as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [dict(row) for row in rows]

@@ -4,8 +4,10 @@ import asyncio
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.explain import explained, found_messages
+from activities.members import Members
 from activities.message_log import MessageLog
 from commands.failures import Mistake
 from commands.output import plain, print_json, say
@@ -47,8 +49,19 @@ async def _found(reach: Reach, message: str, limit: int) -> tuple[Found, str]:
             return found, ""
         if (lifecycle := _lifecycle(message)) is None:
             return [], ""
-        newest = await MessageLog(engine).messages(lifecycle=lifecycle, limit=limit)
-        return newest[::-1], lifecycle
+        return (await _all_of(engine, lifecycle, limit))[::-1], lifecycle
+
+
+async def _all_of(engine: AsyncEngine, lifecycle: str, limit: int) -> Found:
+    """The newest first. A member's are those of waves too: whoever asks wants to know what it was told."""
+    log = MessageLog(engine)
+    kind, _, of = lifecycle.partition(":")
+    if kind != "member":
+        return await log.messages(lifecycle=lifecycle, limit=limit)
+    merchant_id, _, member_id = of.partition(":")
+    member = await Members(engine).get(merchant_id, member_id)
+    addresses = (member.email, member.phone, member.push) if member else ()
+    return await log.messages(merchant_id=merchant_id, member_id=member_id, addresses=addresses, limit=limit)
 
 
 def _lifecycle(given: str) -> str | None:

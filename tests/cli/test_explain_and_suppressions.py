@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from activities.database import open_database, writing
+from activities.members import Members
 from activities.merchants import Merchants
 from cli import run
+from models.member import Member
 from models.tables.messages import MessageRow
 from tests.databases import migrated_sqlite
 from tests.proposals import SHOP
@@ -84,6 +86,43 @@ def test_all_messages_of_a_lifecycle_are_explained(named: str, capsys: pytest.Ca
     assert "left out and why, is told by `carillon agenda booking:lumi:b1`" in shown
     assert run(["explain", named, "--json"]) == 0
     assert [one["notice_key"] for one in json.loads(capsys.readouterr().out)] == [KEY]
+
+
+async def _told(url: str) -> None:
+    """A member, what it was told by a wave and in a booking, and what is somebody else's."""
+    engine = open_database(url)
+    await Members(engine).upsert([Member("lumi", "ada", "Ada", NOW, phone="+886912345678")], NOW)
+    async with writing(engine) as connection:
+        row = (await connection.execute(select(MessageRow.__table__))).mappings().one()  # type: ignore[attr-defined]
+        others = [
+            ("coupon:lumi:spring/coupon_issued/issued/ada", "coupon:lumi:spring", "", "address"),
+            ("coupon:lumi:spring/coupon_issued/issued/nada", "coupon:lumi:spring", "+886900000000", ""),
+            ("booking:lumi:b9/order_placed/ada", "booking:lumi:b9", "+886900000000", ""),
+        ]
+        for key, lifecycle, address, rule in others:
+            told = {"notice_key": key, "lifecycle": lifecycle, "address": address, "rule": rule}
+            await connection.execute(insert(MessageRow).values({**row, "id": None, **told}))
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("named", [["messages", "--member", "lumi/ada"], ["explain", "member:lumi:ada"]])
+def test_all_that_a_member_was_told_is_found(
+    named: list[str], database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By waves and, where its address is known, in bookings; a namesake in a booking is somebody else."""
+    asyncio.run(_told(database))
+    assert run([*named, "--json"]) == 0
+    keys = {one["notice_key"] for one in json.loads(capsys.readouterr().out)}
+    assert keys == {KEY, "coupon:lumi:spring/coupon_issued/issued/ada"}
+
+
+@pytest.mark.usefixtures("database")
+def test_the_messages_of_nobody_are_not_an_empty_list(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would be taken for a member that was told nothing."""
+    assert run(["messages", "--member", "lumi/bo"]) == 1
+    assert "lumi has no member 'bo'" in capsys.readouterr().err
+    assert run(["messages", "--member", "lumi/bo", "--merchant", "nova"]) == 1
+    assert "--merchant: lumi/bo is not of nova" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("database")
