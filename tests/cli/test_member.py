@@ -12,6 +12,7 @@ import pytest
 import cli
 from activities.database import open_database
 from activities.merchants import Merchants
+from tests.activities.test_members import a_file_of
 from tests.databases import migrated_sqlite
 from tests.requirements import requirement
 from tests.world import MERCHANT, World, now
@@ -92,6 +93,22 @@ def test_bad_lines_are_told_and_good_ones_taken(file: Path, capsys: pytest.Captu
     file.write_text(FILE + ADA + BO, "utf-8")
     assert told(capsys, *run)["new"] == 1
     assert len(errors.read_text("utf-8").splitlines()) == 1, "what was mended is told no more"
+
+
+@pytest.mark.usefixtures("database")
+def test_a_hundred_thousand_members_are_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the command: every good line is in, every bad one is told with its line, field and value."""
+    file = a_file_of(100_000, tmp_path / "members.csv")
+    assert cli.run(["member", "import", str(file), "--merchant", "lumi", "--json"]) == 1
+    counts = {"good": 99_900, "refused": 100, "new": 99_900, "changed": 0, "same": 0}
+    assert json.loads(capsys.readouterr().out) == {**counts, "errors": f"{file}.errors.csv"}
+    with Path(f"{file}.errors.csv").open(encoding="utf-8-sig", newline="") as text:
+        bad = list(csv.DictReader(text))
+    assert [int(row["line"]) for row in bad] == list(range(1_001, 100_002, 1_000))
+    assert {(row["field"], row["value"]) for row in bad} == {("phone", "'12'")}
+    assert told(capsys, "member", "show", "lumi/m-99998")["name"] == "會員 99998"
+    listed = told(capsys, "member", "list", "--merchant", "lumi", "--limit", "1")
+    assert listed["counts"]["members"] == 99_900
 
 
 @pytest.mark.usefixtures("database")
