@@ -132,7 +132,9 @@ def _notices(sender: Sender) -> Iterator[tuple[str, Kind, Sequence[str]]]:
             yield plain(kind), kind, own.get(kind, [channel for route in row.routes for channel in route])
     for task in sender.tasks:
         if task.kind is not TaskKind.BONUS_UPKEEP:
-            yield f"task {task.task_id}", Kind(task.kind.value), task.channels
+            kind = Kind(task.kind.value)
+            chains = (CATALOGUE[kind].chain(channel, task.channels) for channel in task.channels)
+            yield f"task {task.task_id}", kind, [link for chain in chains for link in chain]
 
 
 def _closed(sender: Sender, kind: Kind, channel: str) -> bool:

@@ -125,8 +125,7 @@ class RegularTaskWorkflow:
         job = await self.as_it_stands(occasion) if self.anew else self.job
         if job is None:
             return
-        gift = job.task.gift
-        if gift is not None:
+        if (gift := job.task.gift) is not None:
             gifts = await workflow.execute_activity_method(
                 TaskBonuses.give,
                 Giving(job.task.merchant_id, gift, occasion, workflow.now()),
@@ -157,8 +156,7 @@ class RegularTaskWorkflow:
     async def send(self, waves: list[Wave]) -> None:
         """Start the waves and wait for their ends. One that is under way already is left to itself."""
         for came in await asyncio.gather(*(deliver(wave) for wave in waves)):
-            broken_off = int(came.stage == BROKEN_OFF)
-            missed = came.counts.missed
+            missed, broken_off = came.counts.missed, int(came.stage == BROKEN_OFF)
             self.report = self.report.plus(waves=1, sent=came.sent, missed=missed, broken_off=broken_off)
 
     def ended(self, report: TaskReport) -> TaskReport:

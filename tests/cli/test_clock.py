@@ -113,8 +113,8 @@ async def test_a_wave_that_begins_to_hold_on_the_way_goes_on_by_itself(shop: Wor
 
 
 async def test_who_breaks_it_off_leaves_no_clock_that_moves_later(shop: World) -> None:
-    """A provider is down, so that nothing moves; once it is up again thirty days do not pass after all."""
-    shop.mail_sink.refuse = lambda _: "451 try again"
+    """A provider is slow, so that nothing moves; once it has answered thirty days do not pass after all."""
+    shop.mail_sink.delay = 3
     lifecycle = (await shop.carillon.start_booking(booking())).lifecycle
     agenda = await shop.until(lifecycle, lambda agenda: bool(agenda.owed))
     handle, shown = shop.handle(lifecycle), list[str]()
@@ -123,7 +123,6 @@ async def test_who_breaks_it_off_leaves_no_clock_that_moves_later(shop: World) -
     moving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await moving
-    shop.mail_sink.refuse = None
     await shop.until(lifecycle, lambda agenda: bool(agenda.done))
     await asyncio.sleep(1)  # long enough for thirty days to pass
     assert await shop.clock(lifecycle) - now() < timedelta(minutes=5)

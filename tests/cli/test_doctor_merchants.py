@@ -91,20 +91,19 @@ def test_who_has_all_it_needs_is_well(tmp_path: Path) -> None:
 
 @requirement("LS-41", "LS-42", "LS-43")
 def test_a_barred_merchant_is_named_with_what_nobody_gets() -> None:
-    """What goes by SMS alone; a task by its id, for its channels are its own."""
+    """What goes by SMS alone, and no email takes its place."""
     bar, nobody = found(BARRED, tasks=[VIPS])
     assert bar.wrong == "all are barred for a business that sells alcohol in Canada"
-    assert nobody.what == "merchant lumi: phone code, coupon issued, coupon expiring, task vips"
+    assert nobody.what == "merchant lumi: phone code"
     assert found(replace(BARRED, country="TW")) == []
     assert found(replace(BARRED, sms=SmsSettings()), tasks=[VIPS]) == [], "it has no SMS to bar"
 
 
 @requirement("LS-01")
 def test_a_merchant_without_promotional_sms_is_named() -> None:
-    """Only promotions are barred there."""
-    bar, nobody = found(replace(SHOP, gate=GatePolicy(promotional_sms=False)), tasks=[VIPS])
+    """Only promotions are barred there, and go by email instead."""
+    (bar,) = found(replace(SHOP, gate=GatePolicy(promotional_sms=False)), tasks=[VIPS])
     assert bar.wrong == "promotional ones are switched off"
-    assert nobody.what == "merchant lumi: task vips"
 
 
 @requirement("WACA-29b")
@@ -148,7 +147,7 @@ def test_the_doctor_tells_who_is_suspended(capsys: pytest.CaptureFixture[str]) -
     assert "merchant lumi: SMS and LINE notification messages: suspended since" in said
     assert "UTC: complaints" in said
     assert "`carillon merchant resume lumi --channels sms_plus`" in said
-    assert "merchant lumi: phone code, coupon issued, coupon expiring, task vips: nobody gets these" in said
+    assert "merchant lumi: phone code: nobody gets these" in said
     assert "merchant free: email: to be suspended from" in said
     assert "a bounce" not in said
 

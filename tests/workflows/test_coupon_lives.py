@@ -34,6 +34,7 @@ from models.drop_state import DropStage, ExtendDrop, HoldersAdded, RevokeDrop
 from models.ids import coupon_workflow_id, wave_workflow_id
 from models.member import Member
 from models.merchant import SmsProvider, SmsSettings
+from models.notices import CATALOGUE, Kind
 from models.policy import ClassPolicy, GatePolicy
 from models.wave import Audience
 from models.wave_showing import NOBODY
@@ -442,8 +443,10 @@ async def test_a_revoked_drop_is_told_of_no_more(world: World) -> None:
 async def test_a_drop_is_told_of_by_the_channels_that_its_merchant_has_at_the_moment(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SMS is switched on after the drop was made, and off, and on again."""
+    """SMS is switched on after the drop was made, and off, and on again. No email takes its place here."""
     monkeypatch.setattr(merchants, "FRESH_SECONDS", 0)
+    for kind in (Kind.COUPON_ISSUED, Kind.COUPON_EXPIRING):
+        monkeypatch.setitem(CATALOGUE, kind, replace(CATALOGUE[kind], routes=(("sms",),)))
 
     async def sms(provider: SmsProvider) -> None:
         await Merchants(world.engine).apply(replace(SHOP, sms=SmsSettings(provider)), now())
