@@ -15,6 +15,8 @@ LATEST = timedelta(seconds=8)
 """An attempt that took longer than this to get so far gives up, lest it overlap with the next one."""
 LAST_WORD = timedelta(seconds=27)
 """Until then an attempt tries to write down what came of it."""
+ALIVE = timedelta(seconds=30)
+"""So long after a claim such an attempt may be about it: nobody else takes the message up."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Attempt:
     """One attempt at sending: its name, unlike any other's, and its clock.
 
     The clock is the lifecycle's: real time, but for a lifecycle that was moved forward. Nothing leaves after
-    `latest`, nor once it is `stopped`; what came of it is written down until `last_word`.
+    `latest`, nor once it is `stopped`; what came of it is written down until `last_word`. `alive`: so long
+    after its claim of a message, or its mark, it may be about it.
     """
 
     token: str
@@ -30,6 +33,7 @@ class Attempt:
     elapsed: Callable[[], timedelta]
     latest: timedelta = LATEST
     last_word: timedelta = LAST_WORD
+    alive: timedelta = ALIVE
     stopped: Callable[[], bool] = lambda: False
 
     @property

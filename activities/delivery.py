@@ -8,7 +8,7 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.attempt import Item, Later, this_attempt
+from activities.attempt import ALIVE, Item, Later, this_attempt
 from activities.member_life import MemberLife
 from activities.merchants import Merchants, UnknownMerchantError
 from activities.message_log import MessageLog
@@ -79,11 +79,24 @@ class Deliveries:
         outcomes: list[ChannelOutcome] = []
         while channels:
             closings = [Closing(delivery, channel, status, reason, now) for channel in channels]
-            came = [outcome for outcome in await self._log.close(closings) if outcome is not None]
+            closed = await self._log.close(closings)
+            if None in closed:
+                raise being_handed_over()
+            came = [outcome for outcome in closed if outcome is not None]
             outcomes += came
             following = (next_channel(delivery.notice, outcome) for outcome in came)
             channels = [channel for channel in following if channel is not None]
         return outcomes
+
+
+def being_handed_over() -> ApplicationError:
+    """Nothing is said of a message while an attempt may have it in hand: that is asked again."""
+    return ApplicationError(
+        "an attempt is handing it over still",
+        type="Later",
+        next_retry_delay=ALIVE / 2,
+        category=ApplicationErrorCategory.BENIGN,
+    )
 
 
 def _another_attempt(later: Sequence[Later]) -> ApplicationError:

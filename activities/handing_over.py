@@ -192,6 +192,8 @@ class HandingOver:
         held = [one for one in leaving if one.held]
         if not held:
             return
+        for one in held:
+            one.claim.until = attempt.now + attempt.alive
         for one, ours in zip(held, await self._log.hand_over([one.claim for one in held]), strict=True):
             one.held = False
             if not ours:
@@ -203,6 +205,8 @@ class HandingOver:
         It goes by the merchant's provider; by the second one where the first is down and surely did not send.
         """
         for provider in one.providers:
+            # The second one has a time of its own: until then it is this attempt's still.
+            one.held |= provider is not one.providers[0]
             try:
                 one.left = await self._by(provider, one, attempt, together)
             except DeliveryError as error:

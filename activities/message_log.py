@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Dialect, Row, and_, bindparam, not_, or_, select, update
+from sqlalchemy import Dialect, Row, and_, bindparam, func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -20,7 +19,6 @@ from activities.consents import Consents
 from activities.database import reading, transact
 from activities.ledger import Short, lock, refund, refused, reserve, settle
 from activities.message_rows import (
-    ALIVE,
     HELD,
     HOLDER,
     HOLDING,
@@ -51,6 +49,7 @@ from activities.message_rows import (
     outcome_of,
     suppression,
     taken_over,
+    under_way,
 )
 from models.agenda import ChannelOutcome, Status
 from models.channels import SMS
@@ -61,6 +60,7 @@ __all__ = ["Asked", "Claim", "Closing", "Left", "MessageLog"]
 
 _log = logging.getLogger(__name__)
 
+_UNTIL = bindparam("until_", type_=MESSAGES.c.alive_until.type)
 _LEAVING = (
     update(MESSAGES)
     .where(
@@ -68,7 +68,10 @@ _LEAVING = (
         MESSAGES.c.token == bindparam("token_"),
         MESSAGES.c.status.in_(HELD),
     )
-    .values(status=MessageStatus.HANDING_OVER)
+    .values(
+        status=MessageStatus.HANDING_OVER,
+        alive_until=func.coalesce(_UNTIL, MESSAGES.c.alive_until),
+    )
     .returning(MESSAGES.c.notice_key)
 )
 """Marks what one attempt holds still of one channel, and tells what that is."""
@@ -98,9 +101,8 @@ class MessageLog:
     attempts at one page may: PostgreSQL ends one of them, and it is carried out again.
     """
 
-    def __init__(self, engine: AsyncEngine, alive: timedelta = ALIVE) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._alive = alive
         self._consents = Consents(engine)
         self._new = _inserting(engine.dialect)
         self._left = _leaving(engine.dialect)
@@ -170,8 +172,9 @@ class MessageLog:
     async def close(self, closings: Sequence[Closing]) -> list[ChannelOutcome | None]:
         """Settle messages that are not sent, unless they are settled already; answers what is true of each.
 
-        None for one that is only put off; where that cannot be written, it waits all the same. One that may
-        have been sent before: that is said, not guessed.
+        None for one that is only put off; where that cannot be written, it waits all the same. None too for
+        one that an attempt may be handing over: what comes of it that one tells, and whoever wants it closed
+        comes again. One that may have been sent before: that is said, not guessed.
         """
         outcomes = []
         came = await self._closings.ask_each(closings)
@@ -255,7 +258,7 @@ class MessageLog:
         claims = []
         for one in asked:
             row = known.get(one.place)
-            claim = claim_on(one, row, self._alive)
+            claim = claim_on(one, row)
             if one.place in over and claim.holds:
                 claim = replace(claim, hindrance="others go to the same recipient at this moment")
             if claim.outcome is None and first[one.place] is not one:
@@ -269,10 +272,14 @@ class MessageLog:
         keys: dict[tuple[str, str], list[str]] = {}
         for claim in claims:
             keys.setdefault((claim.channel, claim.token), []).append(claim.key)
+        untils = {(claim.channel, claim.token): claim.until for claim in claims}
         held = set()
         for (channel, token), theirs in sorted(keys.items()):
+            until = untils[channel, token]
             marking = _LEAVING.where(among(connection.dialect, MESSAGES.c.notice_key, sorted(theirs)))
-            marked = await all_rows(connection, marking, {"channel_": channel, "token_": token})
+            marked = await all_rows(
+                connection, marking, {"channel_": channel, "token_": token, "until_": until}
+            )
             held |= {(key, channel, token) for (key,) in marked}
         return held
 
@@ -309,6 +316,8 @@ class MessageLog:
             row = known.get(one.place)
             if row is None:
                 outcomes.append(closed_outcome(one.channel, one.columns))
+            elif under_way(row, one.now) is not None:
+                outcomes.append(None)
             elif row.status in ON_THE_WAY:
                 outcomes.append(await _close_known(connection, one, row))
             else:

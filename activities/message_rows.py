@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Row, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.attempt import ALIVE
 from activities.bulk import Lookup
 from activities.database import aware
 from activities.ledger import Want
@@ -19,8 +20,8 @@ from policies.routes import RECEIPT
 
 MESSAGES = MessageRow.__table__  # type: ignore[attr-defined]
 HELD = (MessageStatus.CLAIMED, MessageStatus.HANDING_OVER)
-ALIVE = timedelta(seconds=30)
-"""So long after its claim an attempt may still be handing a message over: nobody else takes that one up."""
+LONGEST = timedelta(minutes=5)
+"""No attempt is alive for longer: clocks differ, and that of a lifecycle may have been moved by days."""
 NOT_YET = (MessageStatus.WAITING, MessageStatus.DEFERRED)
 ON_THE_WAY = (*NOT_YET, *HELD)
 PROVIDER_ID: int = MESSAGES.c.provider_id.type.length
@@ -45,6 +46,7 @@ class Asked:
 
     `said` are the columns that tell what it says. `want` is what it costs, reserved with the claim. With
     `in_hand` it is handed over at once; else it is only held until `hand_over`. `cap` is the recipient's.
+    `alive`: for so long the attempt may be about it.
     """
 
     delivery: Delivery[Any]
@@ -56,6 +58,7 @@ class Asked:
     want: Want | None = None
     in_hand: bool = True
     cap: Cap | None = None
+    alive: timedelta = ALIVE
 
     @property
     def place(self) -> Place:
@@ -70,7 +73,8 @@ class Claim:
     no points were, so that it can only go by a provider that costs none. `outcome`
     is set when it is settled already, or cannot be paid for: then there is nothing to send. `hindrance`:
     why this attempt may not send it, while another one may, after `wait` where that is known. `overtaken`:
-    this attempt is given up, and another one is at work.
+    this attempt is given up, and another one is at work. `until`: so long its attempt may be about it, once
+    it is marked.
     """
 
     key: str
@@ -83,6 +87,7 @@ class Claim:
     hindrance: str = ""
     overtaken: bool = False
     wait: timedelta | None = None
+    until: datetime | None = None
 
     @property
     def place(self) -> Place:
@@ -213,7 +218,10 @@ def new_row(delivery: Delivery[Any], channel: str, columns: Mapping[str, Any]) -
 def held_by(asked: Asked) -> dict[str, Any]:
     """What a claim writes into a row."""
     status = MessageStatus.HANDING_OVER if asked.in_hand else MessageStatus.CLAIMED
-    return {**asked.said, "status": status, "token": asked.token, "claimed_at": asked.now}
+    until = asked.now + asked.alive
+    return {
+        **asked.said, "status": status, "token": asked.token, "claimed_at": asked.now, "alive_until": until,
+    }  # fmt: skip
 
 
 def taken_over(asked: Asked, row: Row[Any], claim: Claim) -> dict[str, Any]:
@@ -242,21 +250,26 @@ def claimed_row(asked: Asked) -> dict[str, Any]:
     return new_row(asked.delivery, asked.channel, {**held_by(asked), "attempts": 1})
 
 
-def claim_on(asked: Asked, row: Row[Any] | None, alive: timedelta) -> Claim:
-    """The claim that a row allows; where there was none, the whole of it.
+def under_way(row: Row[Any], now: datetime) -> timedelta | None:
+    """For how long yet an attempt may be handing this message over; None where none does.
 
-    What an attempt is handing over is its own, for as long as that may be `alive`.
+    Nobody else sends it meanwhile, nor says what became of it.
     """
+    if row.status != MessageStatus.HANDING_OVER or row.alive_until is None:
+        return None
+    left = aware(row.alive_until) - now
+    return left if timedelta(0) < left < LONGEST else None
+
+
+def claim_on(asked: Asked, row: Row[Any] | None) -> Claim:
+    """The claim that a row allows; where there was none, the whole of it."""
     claim = Claim(*asked.place, asked.token, paid=asked.want is not None)
     if row is None:
         return claim
     if row.status not in ON_THE_WAY:
         return replace(claim, doubtful=row.doubtful, outcome=outcome_of(row))
-    if row.status == MessageStatus.HANDING_OVER:
-        # Clocks of two workers differ, and that of a lifecycle may have been moved forward by days.
-        age = asked.now - aware(row.claimed_at)
-        if abs(age) < alive:
-            return replace(claim, hindrance="another attempt is handing it over", wait=alive - age)
+    if (wait := under_way(row, asked.now)) is not None:
+        return replace(claim, hindrance="another attempt is handing it over", wait=wait)
     # An attempt that only held it has sent nothing; one that was handing it over may have.
     return replace(claim, doubtful=row.doubtful or row.status == MessageStatus.HANDING_OVER)
 
@@ -364,7 +377,7 @@ _TO_A_LIFECYCLE = {MessageStatus.DELIVERED: Status.SENT, MessageStatus.UNDELIVER
 _BLANK: dict[str, Any] = {
     "recipient": "", "address": "", "locale": "", "subject": "", "text": "", "segments": 0, "reason": "",
     "rule": "", "policy_version": "", "held": "", "provider": "", "provider_id": "", "doubtful": False,
-    "attempts": 0, "token": "", "claimed_at": None, "settled_at": None, "asks": 0,
+    "attempts": 0, "token": "", "claimed_at": None, "alive_until": None, "settled_at": None, "asks": 0,
 }  # fmt: skip
 NEW_COLUMNS = (
     "notice_key", "channel", "merchant_id", "lifecycle", "kind", "role", "due", "not_after", "status", *_BLANK

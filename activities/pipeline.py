@@ -111,7 +111,7 @@ class Pipeline:
                 place = id(way.item.merchant), way.item.channel
                 if place not in paced:
                     paced[place] = self._handing_over.paced(way.item)
-                jobs.append((way, _job(way, attempt.token, now, paced=paced[place])))
+                jobs.append((way, _job(way, attempt, now, paced=paced[place])))
         groups = ([job for _, job in jobs[start : start + GROUP]] for start in range(0, len(jobs), GROUP))
         await self._handing_over.send(groups, attempt)
         for way, job in jobs:
@@ -171,7 +171,7 @@ class Pipeline:
         return self._renderer.render(item.delivery.notice, content, item.merchant, item.channel, own)
 
 
-def _job(way: _Way, token: str, now: datetime, *, paced: bool) -> Job:
+def _job(way: _Way, attempt: Attempt, now: datetime, *, paced: bool) -> Job:
     item, rendered = way.item, way.rendered
     if rendered is None:
         raise ValueError("only what is rendered can be sent")
@@ -183,7 +183,8 @@ def _job(way: _Way, token: str, now: datetime, *, paced: bool) -> Job:
         "policy_version": POLICY_VERSION,
     }
     want, cap = _want(way), _cap(way.proposal)
-    asked = Asked(item.delivery, item.channel, item.merchant, token, now, said, want, not paced, cap)
+    who, alive = attempt.token, attempt.alive
+    asked = Asked(item.delivery, item.channel, item.merchant, who, now, said, want, not paced, cap, alive)
     return Job(item, asked, rendered, paced)
 
 

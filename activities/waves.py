@@ -16,6 +16,7 @@ from activities.attempt import Answer, Attempt, Item, Later, this_attempt
 from activities.audience import Chosen, Marking, Overlapping, Selection, Sharing
 from activities.audiences import SELECTIONS
 from activities.database import reading, transact
+from activities.delivery import being_handed_over
 from activities.merchants import Merchants, UnknownMerchantError
 from activities.message_log import MessageLog
 from activities.pipeline import Pipeline
@@ -30,6 +31,8 @@ from models.wave_state import CloseWave, Cut, CutOrder, PageDone, PageOrder
 PAGE = timedelta(minutes=4)
 """One go at a page. Nothing leaves in its last minute: it is over before the next one begins."""
 LATEST, LAST_WORD = PAGE - timedelta(seconds=60), PAGE - timedelta(seconds=10)
+ALIVE = timedelta(seconds=90)
+"""A message of a page may wait for its turn twice and be handed over twice, while its group is in hand."""
 TOGETHER = 500
 """So many members of a page are read and decided at one time."""
 ENOUGH = timedelta(seconds=20)
@@ -93,6 +96,7 @@ class Waves:
             this_attempt(),
             latest=LATEST,
             last_word=LAST_WORD,
+            alive=ALIVE,
             stopped=lambda: hand.stopped or activity.is_worker_shutdown(),
         )
         work = asyncio.create_task(self._deliver(order, attempt, hand))
@@ -111,18 +115,21 @@ class Waves:
         wave, now = order.wave, activity.info().started_time
         merchant = await self._merchant(wave)
         why = "the wave was cancelled" if order.everybody else "the member is not in its audience any more"
-        closed, last = 0, 0
+        closed, last, in_hand = _told_before(), 0, False
         while True:
             async with reading(self._engine) as connection:
                 messages = await read_on_the_way(connection, wave, after=last)
                 members = [one.member_id for one in messages]
                 owed = await self._still_owed(connection, order, merchant, now, members)
+            if not messages and in_hand:
+                raise being_handed_over()
             if not messages:
                 await self._take_back(wave, merchant, own=True)
                 return closed
             gone = [one for one in messages if one.member_id not in owed]
-            await self._log.close(closings_of(wave, gone, why, now))
-            closed, last = closed + len(gone), messages[-1].id
+            outcomes = await self._log.close(closings_of(wave, gone, why, now))
+            in_hand |= None in outcomes
+            closed, last = closed + len(gone) - outcomes.count(None), messages[-1].id
             activity.heartbeat(closed)
 
     async def _take_back(self, wave: Wave, merchant: Merchant, *, own: bool) -> None:
@@ -273,6 +280,12 @@ class Waves:
     def _who(self, wave: Wave, merchant: Merchant, now: datetime) -> tuple[Select[Any], Any]:
         """The ids of the audience, and the column that they are in."""
         return _ids(self._selection(wave).who(wave, merchant, now))
+
+
+def _told_before() -> int:
+    """How many an earlier attempt at this activity has closed."""
+    told = activity.info().heartbeat_details
+    return int(told[0]) if told else 0
 
 
 def _ids(found: Select[tuple[str]]) -> tuple[Select[Any], Any]:

@@ -10,8 +10,10 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("messages", sa.Column("alive_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("messages", sa.Column("held", sa.String(), nullable=False, server_default=""))
 
 
 def downgrade() -> None:
     op.drop_column("messages", "held")
+    op.drop_column("messages", "alive_until")

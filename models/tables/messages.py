@@ -35,10 +35,10 @@ class MessageStatus(StrEnum):
 class MessageRow(SQLModel, table=True):
     """One message. The unique key is the claim: nobody sends what somebody else has claimed.
 
-    `token` names the attempt that holds the claim. `doubtful`: an attempt died, or lost its answer, after
-    it may have handed the message over. `rule` is the check of the gate that decided, under the rules of
-    `policy_version`; `held` is what held it back before that, a line each. Instants are UTC, by the
-    lifecycle's clock.
+    `token` names the attempt that holds the claim, and may be about it until `alive_until`. `doubtful`: an
+    attempt died, or lost its answer, after it may have handed the message over. `rule` is the check of the
+    gate that decided, under the rules of `policy_version`; `held` is what held it back before that, a line
+    each. Instants are UTC, by the lifecycle's clock.
 
     `told_at`: when the provider's last word came on what became of it. `ask_at`: when the provider is asked
     next, None when it is not; `asks`: how often it was. These three are by the real clock.
@@ -96,6 +96,7 @@ class MessageRow(SQLModel, table=True):
     due: datetime
     not_after: datetime
     claimed_at: datetime | None = None
+    alive_until: datetime | None = None
     settled_at: datetime | None = None
     told_at: datetime | None = None
     ask_at: datetime | None = None

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
-from activities.attempt import LATEST, Answer, Attempt, Item, Later
+from activities.attempt import ALIVE, LATEST, Answer, Attempt, Item, Later
 from activities.database import reading, writing
 from activities.delivery import Deliveries
 from activities.handing_over import HandingOver, Job
@@ -22,7 +22,7 @@ from activities.ledger import Want
 from activities.ledger_accounts import balance, differences, quota, topup
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
-from activities.message_rows import ALIVE, Asked, Claim, Closing, Left
+from activities.message_rows import Asked, Claim, Closing, Left
 from activities.pipeline import GROUP, Pipeline
 from activities.rates import Rates
 from activities.rendering import Rendered, Renderer, RenderError
@@ -413,7 +413,7 @@ async def test_a_message_whose_last_moment_passes_on_the_way_does_not_leave(engi
 async def test_the_doubt_outlives_a_deferral(engine: AsyncEngine) -> None:
     """Quiet hours begin after a worker died over a promotion: in the morning it may still have gone."""
     log, one = MessageLog(engine), free(0)
-    await log.claim([asked(one, "died")])
+    await log.claim([asked(one, "died", now=NOON - ALIVE)])
     await log.close([Closing(one.delivery, one.channel, MessageStatus.DEFERRED, "quiet hours", NOON)])
     (claim,) = await log.claim([asked(one, "morning")])
     assert (claim.outcome, claim.doubtful) == (None, True)
@@ -498,6 +498,26 @@ async def test_what_is_in_doubt_does_not_go_by_the_second_provider(engine: Async
     ((answer,),) = await pipeline(engine, first, second).send([one], Clock().attempt("next"))
     assert isinstance(answer, Later)
     assert (len(first.given), second.given) == (1, [])
+
+
+async def test_the_second_provider_has_a_time_of_its_own(engine: AsyncEngine) -> None:
+    """The first took long to fail: another attempt leaves it alone while the second has it in hand."""
+    clock, waits = Clock(), list[timedelta | None]()
+
+    async def slow_to_fail(_: Message) -> Receipt:
+        clock.elapsed = LATEST - timedelta(seconds=1)
+        raise DeliveryError("HTTP 503")
+
+    async def slow_to_take(message: Message) -> Receipt:
+        begun = NOON + clock.elapsed
+        (claim,) = await MessageLog(engine).claim([asked(free(0, TWO), "another", now=begun)])
+        waits.append(claim.wait)
+        return await taken(message)
+
+    first, second = Fake(slow_to_fail), Fake(slow_to_take, "console")
+    ((answer,),) = await pipeline(engine, first, second).send([free(0, TWO)], clock.attempt())
+    assert isinstance(answer, ChannelOutcome)
+    assert waits == [ALIVE]
 
 
 async def test_a_key_proves_nothing_where_the_second_provider_may_have_the_message(

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activities.attempt import ALIVE
 from activities.consents import Consents
 from activities.database import open_database, reading, writing
 from activities.explain import explained
 from activities.ledger import Want
 from activities.ledger_accounts import balance, topup
 from activities.message_log import MessageLog
-from activities.message_rows import ALIVE, Asked, Claim, Closing, Left
+from activities.message_rows import Asked, Claim, Closing, Left
 from models.agenda import ChannelOutcome, Delivery, Notice, Status
 from models.credits import CreditPolicy, Pool
 from models.ids import message_reference
@@ -191,10 +192,31 @@ async def test_closing_what_was_sent_answers_that_it_was_sent(log: MessageLog) -
 async def test_closing_what_an_attempt_was_handing_over_says_that_it_may_have_gone(log: MessageLog) -> None:
     """Neither sent nor missed is known, so neither is claimed to be."""
     await claimed(log, "first")
-    (outcome,) = await log.close([closing()])
+    (outcome,) = await log.close([replace(closing(), now=LATER)])
     assert outcome is not None
     assert (outcome.status, outcome.doubtful) == (Status.UNCERTAIN, True)
     assert outcome.reason == "too late; an attempt may have sent it before"
+
+
+@pytest.mark.parametrize("status", [MessageStatus.MISSED, MessageStatus.REFUSED, MessageStatus.DEFERRED])
+async def test_what_an_attempt_may_still_be_handing_over_is_not_closed_over_its_head(
+    log: MessageLog, status: MessageStatus
+) -> None:
+    """Quiet hours begin, a wave is cancelled: what the attempt tells of it counts, and nothing goes twice."""
+    first = await claimed(log, "first")
+    assert await log.close([closing(status, "too late")]) == [None]
+    await log.leave([left(first)])
+    (row,) = await log.messages()
+    assert (row["status"], row["doubtful"], row["reason"]) == ("sent", False, "")
+
+
+async def test_a_message_that_is_marked_is_its_attempts_from_then_on(log: MessageLog) -> None:
+    """It may have waited for its turn since it was claimed."""
+    first = await claimed(log, "first", in_hand=False)
+    first.until = LATER + ALIVE
+    assert await log.hand_over([first]) == [True]
+    assert (await claimed(log, "second", now=LATER)).wait == ALIVE
+    assert (await claimed(log, "third", now=LATER + ALIVE)).doubtful
 
 
 async def test_closing_after_clean_failures_keeps_the_last_reason(log: MessageLog) -> None:

@@ -21,12 +21,12 @@ from activities.handing_over import OVERTAKEN, HandingOver
 from activities.members import MEMBERS
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
-from activities.message_rows import ALIVE, Asked, Claim, Left
+from activities.message_rows import Asked, Claim, Left
 from activities.pipeline import Pipeline
 from activities.rates import Rates
 from activities.rendering import Renderer
 from activities.standing import Standings
-from activities.waves import Waves
+from activities.waves import ALIVE, Waves
 from channels.base import DeliveryError, Message
 from channels.registry import Channels
 from models.policy import ClassPolicy, ConsentRule, GatePolicy

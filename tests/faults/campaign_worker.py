@@ -130,7 +130,7 @@ async def work(port: int, renderer: Renderer) -> None:
     engine = open_database(settings["database"])
     channel = Loopback(settings["provider"], idempotent=settings["idempotent"])
     async with httpx.AsyncClient() as http:
-        log = MortalLog(engine, alive=timedelta(0))
+        log = MortalLog(engine)
         channels = Channels({}, http, extra={channel.provider: channel})
         handing_over = HandingOver(log, channels, Rates(engine))
         pipeline = Pipeline(log, Standings(engine), renderer, handing_over)
@@ -144,7 +144,9 @@ async def work(port: int, renderer: Renderer) -> None:
 async def _done(pipeline: Pipeline, order: Order) -> Mapping[str, Any]:
     loop = asyncio.get_running_loop()
     origin = loop.time()
-    attempt = Attempt(order.token, NOON, lambda: timedelta(seconds=loop.time() - origin))
+    # All begin at the same moment: none is still alive when the next one does.
+    none = timedelta(0)
+    attempt = Attempt(order.token, NOON, lambda: timedelta(seconds=loop.time() - origin), alive=none)
     try:
         answers = await pipeline.send([item(number) for number in order.messages], attempt)
     except Exception:
