@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.database import transact
@@ -17,6 +17,9 @@ Answer = Callable[[AsyncConnection, Sequence[Q]], Awaitable[Sequence[A]]]
 
 OUT_OF_REACH = (OperationalError, InterfaceError, OSError)
 """The database itself is at fault, not what was asked."""
+CONFLICTS = {"40001", "40P01"}
+"""PostgreSQL's codes for transactions that were in each other's way: the same again goes through."""
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,21 @@ class Batch(Generic[Q, A]):
 
     async def _answers(self, requests: Sequence[Q]) -> list[A | Exception]:
         try:
-            answers = await transact(
-                self._engine, lambda connection: self._answer(connection, requests), writes=self._writes
-            )
-            return list(answers)
+            return list(await self._once(requests))
         except Exception as error:
             if len(requests) == 1 or isinstance(error, OUT_OF_REACH):
                 return [error] * len(requests)
         # One of them cannot be answered: it must not take the others with it.
         return [answer for one in requests for answer in await self._answers([one])]
+
+    async def _once(self, requests: Sequence[Q]) -> Sequence[A]:
+        """In one transaction; anew where PostgreSQL has ended it for another's sake."""
+        for tries in range(1, TRIES + 1):
+            try:
+                return await transact(
+                    self._engine, lambda connection: self._answer(connection, requests), writes=self._writes
+                )
+            except DBAPIError as error:
+                if tries == TRIES or getattr(error.orig, "sqlstate", None) not in CONFLICTS:
+                    raise
+        raise AssertionError("the last try answers or raises")

@@ -34,10 +34,13 @@ SENT_SINCE = Lookup(
 Recipient = tuple[str, str, str]
 """A merchant, an address, a channel."""
 
-_TURNS = text(
+_ALONE = text(
     "SELECT pg_advisory_xact_lock(one) FROM (SELECT DISTINCT hashtextextended(name, 0) AS one"
     " FROM unnest(CAST(:names AS text[])) AS name ORDER BY 1) AS ordered"
 )
+_TOGETHER = text(str(_ALONE).replace("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared"))
+MANY = 500
+"""For more recipients than this at a time whole merchants are held: the room for locks has an end."""
 
 
 def classes_of() -> dict[Kind, NoticeClass]:
@@ -48,11 +51,19 @@ def classes_of() -> dict[Kind, NoticeClass]:
 async def take_turns(connection: AsyncConnection, asked: Sequence[Asked]) -> None:
     """Let nobody else claim for the same recipients until this transaction has ended.
 
-    Before any row is locked, and in one order, so that nobody waits in a ring. SQLite has one writer anyway.
+    Before any row is locked, merchants before recipients, and each in one order, so that nobody waits in a
+    ring. SQLite has one writer anyway.
     """
     capped = [one for one in asked if one.cap is not None]
-    if capped and connection.dialect.name == "postgresql":
-        await connection.execute(_TURNS, {"names": sorted({"\n".join(_recipient(one)) for one in capped})})
+    if not capped or connection.dialect.name != "postgresql":
+        return
+    names = sorted({"\n".join(_recipient(one)) for one in capped})
+    merchants = {"names": sorted({one.merchant.id for one in capped})}
+    if len(names) > MANY:
+        await connection.execute(_ALONE, merchants)
+        return
+    await connection.execute(_TOGETHER, merchants)
+    await connection.execute(_ALONE, {"names": names})
 
 
 async def over_the_cap(connection: AsyncConnection, asked: Sequence[Asked]) -> set[Place]:
@@ -71,13 +82,14 @@ async def over_the_cap(connection: AsyncConnection, asked: Sequence[Asked]) -> s
     for one, cap in capped:
         key, whom = one.delivery.notice.key, _recipient(one)
         place = whom, classes[one.delivery.notice.kind]
-        had = going.get(place, 0)
-        if whom in sent:
-            had += sum(
-                classes.get(row.kind) is place[1] and row.notice_key != key and aware(row.at) >= cap.since
-                for row in sent[whom]
-            )
-        if had < cap.most:
+        counted = [
+            row.notice_key
+            for row in sent.get(whom, ())
+            if classes.get(row.kind) is place[1] and aware(row.at) >= cap.since
+        ]
+        if key in counted:
+            continue  # it has gone, or may have: it takes up no more room
+        if len(counted) + going.get(place, 0) < cap.most:
             going[place] = going.get(place, 0) + 1
         else:
             over.add(one.place)

@@ -83,7 +83,10 @@ class HandingOver:
     def paced(self, item: Item) -> bool:
         """Whether the provider of a message sets a pace: it is then only held until its turn has come."""
         try:
-            return self._limit(_providers(item, self._channels)[0], item.merchant) is not None
+            providers = _providers(item, self._channels)
+            # Without points the second one may be the only one.
+            some = providers if item.merchant.charged_in_part else providers[:1]
+            return any(self._limit(one, item.merchant) is not None for one in some)
         except DeliveryError:
             return False  # what is wrong with it is told when it is handed over
 
@@ -367,17 +370,22 @@ def _sent(one: _Leaving, attempt: Attempt, receipt: Receipt, provider: Channel) 
         one.job.rendered.fallback,
         receipt.provider,
         provider_id=receipt.provider_id,
-        free=_free(one, provider),
+        **_cost(one, provider),
         ask_at=real_time() + FIRST_ASK if asked else None,
     )
 
 
-def _free(one: _Leaving, provider: Channel) -> bool:
-    """Whether points were reserved for another provider than the one that has it now."""
-    want = one.job.asked.want
+def _cost(one: _Leaving, provider: Channel) -> dict[str, Any]:
+    """Whether the points that were reserved were for another provider than the one that has it now.
+
+    Not where the other one may have it too.
+    """
+    want, merchant = one.job.asked.want, one.job.item.merchant
     if want is None or not want.in_part or one.claim.unpaid:
-        return False
-    return not _charged(one.job.item.merchant, provider)
+        return {}
+    if _charged(merchant, provider):
+        return {"charged": merchant}
+    return {"free": not one.claim.doubtful}
 
 
 def _not_yet(one: _Leaving, attempt: Attempt, turn: Turn, provider: Channel) -> Left:

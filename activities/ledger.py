@@ -25,9 +25,9 @@ __all__ = [
     "Want",
     "lock",
     "refund",
-    "refused",
     "reserve",
     "settle",
+    "tell_of_shortage",
 ]
 
 NOTHING = Decimal(0)
@@ -110,10 +110,13 @@ async def reserve(
     return answers
 
 
-async def refused(connection: AsyncConnection, merchant: Merchant, reference: str, now: datetime) -> None:
-    """A message was refused for want of points before any was asked for: write the alert, once. [WACA-29b]
+async def tell_of_shortage(
+    connection: AsyncConnection, merchant: Merchant, reference: str, now: datetime
+) -> None:
+    """Write the alert of a shortage that no reservation tells, once. [WACA-29b]
 
-    A merchant that has converted nothing yet spends nothing either: nobody else would ever tell it.
+    Of a message that was refused for want of points before any was asked for: a merchant that has converted
+    nothing yet spends nothing either. And of one whose points only count once it is known who has sent it.
     """
     books = await open_books(connection, merchant.id, now)
     books.warn(merchant.credits, _of_a_refusal(reference))
@@ -190,11 +193,15 @@ def _answer(
     before = held.get(want.reference)
     if before is not None and before.given_back:
         return Short(want.reference, Scarce.GIVEN_BACK, "what it cost was given back before")
-    if before is not None:
-        return Granted(want.reference, to_points(before.points), before.messages, before=True)
     units = to_units(want.points)
     if want.in_part and units > books.points[Pool.SMS]:
+        books.warn(merchant.credits, _of_a_refusal(want.reference))
         units = 0
+    if before is not None:
+        if want.in_part and units and not before.points and not before.settled:
+            books.book(Pool.SMS, EntryKind.RESERVE, -units, want.reference)
+            before.points = units
+        return Granted(want.reference, to_points(before.points), before.messages, before=True)
     if want.messages and want.messages > books.rooms[key].left:
         return Short(want.reference, Scarce.QUOTA, _used_up(books, key))
     if units > books.points[Pool.SMS]:
@@ -202,7 +209,8 @@ def _answer(
         return Short(want.reference, Scarce.CREDITS, _too_few(want.points, books))
     if units:
         books.book(Pool.SMS, EntryKind.RESERVE, -units, want.reference)
-        books.warn(merchant.credits, want.reference)
+        if not want.in_part:  # it may cost nothing after all
+            books.warn(merchant.credits, want.reference)
     if want.messages:
         books.use(key, EntryKind.RESERVE, -want.messages, want.reference)
     held[want.reference] = Held(units, want.messages, key)

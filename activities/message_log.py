@@ -17,7 +17,7 @@ from activities.bulk import Bulk, all_rows, among, table_of
 from activities.caps import over_the_cap, take_turns
 from activities.consents import Consents
 from activities.database import reading, transact
-from activities.ledger import Short, lock, refund, refused, reserve, settle
+from activities.ledger import Short, lock, refund, reserve, settle, tell_of_shortage
 from activities.message_rows import (
     HELD,
     HOLDER,
@@ -286,7 +286,7 @@ class MessageLog:
     async def _leave(self, connection: AsyncConnection, left: Sequence[Left]) -> tuple[set[str], list[Left]]:
         """Answers the attempts that others have overtaken, and the messages whose cost is given back."""
         ordered = sorted(left, key=lambda one: one.claim.place)
-        owing = any(one.refund or one.free for one in ordered)
+        owing = any(one.refund or one.free or one.charged for one in ordered)
         back = await _held_still(connection, ordered) if owing else []
         if connection.dialect.name == "postgresql":
             rows = [{**named(one.claim), **left_columns(one)} for one in ordered]
@@ -298,7 +298,7 @@ class MessageLog:
         dead = [suppression(one) for one in ordered if one.dead_address]
         if dead:
             await self._consents.suppress(dead, connection)
-        return overtaken, [one for one in back if one.refund or one.free]
+        return overtaken, [one for one in back if one.refund or one.free or one.charged]
 
     async def _note(self, connection: AsyncConnection, closings: Sequence[Closing]) -> list[None]:
         rows = {one.place: new_row(one.delivery, one.channel, one.columns) for one in closings}
@@ -436,15 +436,23 @@ async def _refuse(connection: AsyncConnection, one: Asked, claim: Claim, short: 
 
 
 async def _give_back(connection: AsyncConnection, left: Sequence[Left]) -> None:
-    """Refund what messages cost that will never arrive, and the points of those that cost none."""
+    """Refund what messages cost that will never arrive, and the points of those that cost none.
+
+    Of those that cost points after all it is told where few are left.
+    """
     merchants: dict[str, list[Left]] = {}
     for one in left:
         merchants.setdefault(one.merchant_id, []).append(one)
     for merchant_id in sorted(merchants):
         ones, now = merchants[merchant_id], merchants[merchant_id][0].now
-        refunded, free = ([_reference(one) for one in ones if one.free is free] for free in (False, True))
+        refunded = [_reference(one) for one in ones if one.refund]
+        free = {_reference(one): Decimal(0) for one in ones if one.free}
         await refund(connection, merchant_id, refunded, "not sent", now)
-        await settle(connection, merchant_id, dict.fromkeys(free, Decimal(0)), now)
+        await settle(connection, merchant_id, free, now)
+        for one in ones:
+            if one.charged is not None:
+                await tell_of_shortage(connection, one.charged, _reference(one), now)
+                break
 
 
 def _reference(left: Left) -> str:
@@ -458,7 +466,7 @@ async def _tell_of_shortages(connection: AsyncConnection, closings: Sequence[Clo
         await lock(connection, short, closings[0].now)
     for _, one in sorted(short.items()):
         if one.short is not None:
-            await refused(connection, one.short, message_reference(*one.place), one.now)
+            await tell_of_shortage(connection, one.short, message_reference(*one.place), one.now)
 
 
 async def _close_known(connection: AsyncConnection, one: Closing, row: Row[Any]) -> ChannelOutcome | None:

@@ -108,9 +108,9 @@ class Left:
     """What becomes of a claimed message: a final status with its moment, or WAITING for another attempt.
 
     `refund`: what it cost is given back. `free`: it cost no points after all, which are given back, while it
-    counts in a quota. `dead_address`: why nothing more goes to `address`, if so.
-    `wait`: how long a provider wishes to be left alone; it is not written down. `ask_at`: when the provider
-    is first asked what became of it, if it is asked at all.
+    counts in a quota. `charged`: the merchant whose points it cost after all. `dead_address`: why nothing
+    more goes to `address`, if so. `wait`: how long a provider wishes to be left alone; it is not written
+    down. `ask_at`: when the provider is first asked what became of it, if it is asked at all.
     """
 
     claim: Claim
@@ -123,6 +123,7 @@ class Left:
     doubtful: bool = False
     refund: bool = False
     free: bool = False
+    charged: Merchant | None = None
     dead_address: str = ""
     address: str = ""
     wait: timedelta | None = None
@@ -310,7 +311,8 @@ def closed_columns(closing: Closing, row: Row[Any]) -> dict[str, Any]:
     """What closing makes of a message that is on its way: what may have gone is not called missed."""
     columns = closing.columns
     doubtful = row.doubtful or row.status == MessageStatus.HANDING_OVER
-    columns["held"] = past_holds(row)
+    goes_on = closing.deferred and (row.rule, row.reason) == (closing.rule, closing.reason)
+    columns["held"] = row.held if goes_on else past_holds(row)
     if closing.deferred:
         return {**columns, "doubtful": doubtful}
     if doubtful:

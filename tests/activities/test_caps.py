@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,10 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.attempt import Item, Later
 from activities.database import open_database
+from activities.message_log import MessageLog
+from activities.message_rows import Cap
 from activities.template_samples import sample
 from models.notices import Kind
 from models.policy import ClassPolicy, GatePolicy
-from tests.activities.test_delivery_doubts import Clock, Fake, free, pipeline, rows_of
+from tests.activities.test_delivery_doubts import Clock, Fake, asked, free, pipeline, rows_of
+from tests.faults.campaign_items import NOON
 
 
 def coupon(number: int, cap: int = 2) -> Item:
@@ -68,3 +72,29 @@ async def test_a_cap_holds_among_several_workers(database_url: str) -> None:
     finally:
         await asyncio.gather(*(engine.dispose() for engine in engines))
     assert len(provider.given) == 3
+
+
+async def test_what_has_gone_takes_up_its_room_once(engine: AsyncEngine) -> None:
+    """A page that comes again asks for it too."""
+    provider = Fake()
+    sending, log = pipeline(engine, provider), MessageLog(engine)
+    await sending.send([coupon(1)], Clock().attempt())
+    since = Cap(NOON - timedelta(hours=1), 2)
+    claims = await log.claim([asked(coupon(number), "again", cap=since) for number in (1, 2, 3)])
+    assert [(claim.outcome is not None, claim.holds) for claim in claims] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+
+
+async def test_a_cap_holds_for_more_recipients_than_there_is_room_for_locks(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole merchants take turns then, also with those who ask for few."""
+    provider = Fake()
+    sending = pipeline(engine, provider)
+    monkeypatch.setattr("activities.caps.MANY", 0)
+    alone = (sending.send([coupon(number)], Clock().attempt(f"t{number}")) for number in range(6))
+    await asyncio.gather(*alone)
+    assert len(provider.given) == 2

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.attempt import ALIVE, LATEST, Answer, Attempt, Item, Later
@@ -19,7 +20,7 @@ from activities.database import reading, writing
 from activities.delivery import Deliveries
 from activities.handing_over import HandingOver, Job
 from activities.ledger import Want
-from activities.ledger_accounts import balance, differences, quota, topup
+from activities.ledger_accounts import balance, topup
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from activities.message_rows import Asked, Claim, Closing, Left
@@ -29,14 +30,13 @@ from activities.rendering import Rendered, Renderer, RenderError
 from activities.standing import Standings
 from channels.base import Abilities, Channel, DeliveryError, Message, Receipt
 from channels.registry import Channels
-from models.agenda import ChannelOutcome, Notice, Status
-from models.credits import Pool, quota_month
+from models.agenda import ChannelOutcome, CloseOut, Notice, Status
+from models.credits import Pool
 from models.ids import message_reference
 from models.merchant import Merchant, SmsProvider, SmsSettings
 from models.tables.messages import MessageStatus
 from tests.databases import listen
 from tests.faults.campaign_items import NOON, PROVIDER, SHOP, item
-from tests.requirements import requirement
 
 Answering = Callable[[Message], Awaitable[Receipt]]
 NOTHING_SPECIAL = Abilities()
@@ -649,48 +649,16 @@ async def test_what_is_put_off_is_nobody_elses(engine: AsyncEngine) -> None:
     assert (await rows_of(engine))[theirs.key]["status"] == "sent"
 
 
-OWN_FIRST = replace(SHOP, sms=SmsSettings(SmsProvider.TWSMS, fallback=SmsProvider.SMARTDOVE))
-OURS_FIRST = replace(SHOP, sms=SmsSettings(SmsProvider.SMARTDOVE, fallback=SmsProvider.TWSMS))
-
-
-@requirement("WACA-24", "WACA-25", "WACA-28")
-@pytest.mark.parametrize(
-    ("shop", "first_is_down", "points", "left", "by"),
-    [
-        (OWN_FIRST, False, 10, "10", "twsms"),
-        (OWN_FIRST, True, 10, "9.15", "smartdove"),
-        (OURS_FIRST, False, 10, "9.15", "smartdove"),
-        (OURS_FIRST, True, 10, "10", "twsms"),
-        (OWN_FIRST, False, 0, "0", "twsms"),
-        (OURS_FIRST, False, 0, "0", "twsms"),
-    ],
-    ids=["own", "ours stands in", "ours", "own stands in", "own, no points", "ours has no points"],
-)
-async def test_a_message_costs_what_the_provider_that_sent_it_costs(
-    engine: AsyncEngine, shop: Merchant, first_is_down: bool, points: int, left: str, by: str
-) -> None:
-    """By TwSMS nothing; by ours its points, never more than there are. It counts in the quota either way."""
-    if points:
-        async with writing(engine) as connection:
-            await topup(connection, shop, Pool.SMS, Decimal(points), "first", NOON)
-    names = [provider.value for provider in shop.sms.providers]
-    first, second = Fake(down if first_is_down else taken, names[0]), Fake(taken, names[1])
-    one = replace(item(0), merchant=shop)
-    ((answer,),) = await pipeline(engine, first, second).send([one], Clock().attempt())
-    assert isinstance(answer, ChannelOutcome)
-    assert answer.status is Status.SENT
-    assert [one.provider for one in (first, second) if one.answer is taken and one.given] == [by]
-    async with reading(engine) as connection:
-        assert (await balance(connection, shop.id)).sms == Decimal(left)
-        used = await quota(connection, shop, ("", quota_month(NOON, shop.zone)), NOON)
-        assert used.used == 1
-        assert await differences(connection) == []
-
-
-async def test_a_message_that_is_not_paid_for_goes_by_nobody_who_costs_points(engine: AsyncEngine) -> None:
-    """The provider that costs nothing is down: it waits, and our account is not overdrawn."""
-    ours, own = Fake(provider="smartdove"), Fake(down, "twsms")
-    one = replace(item(0), merchant=OURS_FIRST)
-    ((answer,),) = await pipeline(engine, ours, own).send([one], Clock().attempt())
-    assert isinstance(answer, Later)
-    assert ours.given == []
+async def test_what_is_in_hand_is_closed_once_it_no_longer_can_be(engine: AsyncEngine) -> None:
+    """The last moment comes while an attempt may be sending: what really became of it is asked again."""
+    log, one = MessageLog(engine), free(0)
+    deliveries = Deliveries(log, cast(Merchants, None), cast(Pipeline, None))
+    order: CloseOut[Any] = CloseOut(one.delivery, Status.MISSED, "too late")
+    environment = ActivityEnvironment()
+    (claim,) = await log.claim([asked(one)])
+    environment.info = replace(environment.info, started_time=NOON + ALIVE - timedelta(seconds=1))
+    with pytest.raises(ApplicationError, match="an attempt is handing it over still"):
+        await environment.run(deliveries.close_out, order)
+    await log.leave([left(claim)])
+    (outcome,) = await environment.run(deliveries.close_out, order)
+    assert outcome.status is Status.SENT

@@ -21,9 +21,9 @@ from activities.ledger import (
     Want,
     lock,
     refund,
-    refused,
     reserve,
     settle,
+    tell_of_shortage,
 )
 from activities.ledger_accounts import (
     Balance,
@@ -302,11 +302,11 @@ async def test_a_shortage_that_begins_at_nothing_is_told_when_a_message_is_refus
     await reserve(ledger, PAYING, page(0, 3), NOW)
     (told,) = await pending_alerts(ledger)
     assert (told.reference, told.sendable, told.points) == ("m0/short", 0, Decimal(0))
-    await refused(ledger, PAYING, "m7", NOW)
+    await tell_of_shortage(ledger, PAYING, "m7", NOW)
     assert len(await pending_alerts(ledger)) == 1
     await fill(ledger, "50")
     await reserve(ledger, PAYING, [Want("dear", Decimal(60))], NOW)
-    await refused(ledger, PAYING, "m8", NOW)
+    await tell_of_shortage(ledger, PAYING, "m8", NOW)
     assert len(await pending_alerts(ledger)) == 1, "enough for 50 messages is no shortage"
     await reserve(ledger, PAYING, page(0, 10), NOW)
     assert [alert.reference for alert in await pending_alerts(ledger)] == ["m0/short", "m8"]

@@ -169,6 +169,15 @@ async def test_what_was_held_back_is_explained_by_that_when_it_has_gone(log: Mes
     )
 
 
+async def test_a_hold_that_goes_on_is_told_once(log: MessageLog) -> None:
+    """The same rule at the next attempt: it is what holds the message now."""
+    held = replace(closing(MessageStatus.DEFERRED, "quiet hours"), rule="quiet_hours", policy_version="7")
+    for _ in range(2):
+        await log.close([held])
+    (row,) = await log.messages()
+    assert explained(row) == "Not sent yet: quiet hours (rule quiet_hours, policy 7)."
+
+
 async def test_what_was_held_back_until_it_was_too_late_is_told_with_what_held_it(log: MessageLog) -> None:
     """Missed, and why."""
     held = replace(closing(MessageStatus.DEFERRED, "quiet hours"), rule="quiet_hours", policy_version="7")

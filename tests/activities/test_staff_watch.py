@@ -17,7 +17,7 @@ from activities.alerts import pending_alerts
 from activities.attempt import Attempt, Item
 from activities.database import reading, writing
 from activities.handing_over import HandingOver
-from activities.ledger import refused
+from activities.ledger import tell_of_shortage
 from activities.ledger_accounts import topup
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
@@ -222,7 +222,7 @@ async def test_a_merchant_without_an_address_is_not_forgotten(engine: AsyncEngin
     async with house_of(engine, nobody) as house, MailSink() as sink:
         await house.look()
         async with writing(engine) as connection:
-            await refused(connection, nobody, "m1", house.clock())
+            await tell_of_shortage(connection, nobody, "m1", house.clock())
             assert len(await pending_alerts(connection)) == 1
         async with upkeep_of(engine, sink.environment) as upkeep:
             assert await tell(upkeep) == 1
