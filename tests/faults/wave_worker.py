@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, cast
 
 import httpx
@@ -17,6 +18,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from activities import waves as waves_of_activities
 from activities.database import open_database
 from activities.handing_over import HandingOver
 from activities.merchants import Merchants
@@ -33,6 +35,8 @@ from tests.waves import EVERYBODY, Everybody
 
 async def work(order: dict[str, str]) -> None:
     """Take pages until killed."""
+    # Who is killed is not alive any more: nobody need wait a minute and a half to be sure of it.
+    waves_of_activities.ALIVE = timedelta(seconds=1)
     client = await Client.connect(order["temporal"], data_converter=pydantic_data_converter)
     engine = open_database(order["database"])
     log, merchants = MessageLog(engine), Merchants(engine)
