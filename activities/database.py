@@ -233,6 +233,8 @@ def _begun(connection: Connection, driver: sqlite3.Connection) -> bool:
 
 MIGRATION_LOCK = 0x0CA7_1110
 """Workers that start together migrate one after another; a writer on SQLite is alone anyway."""
+MIGRATION_LOOK = 0.2
+"""Seconds until the next look whether another process has done migrating PostgreSQL."""
 _one_at_a_time = asyncio.Lock()  # alembic's context belongs to the process
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -244,12 +246,29 @@ async def migrate(url: str) -> bool:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = open_database(url)
     try:
-        async with _one_at_a_time, writing(engine) as connection:
-            if engine.dialect.name == "postgresql":
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        opened = writing if engine.dialect.name == "sqlite" else _alone
+        async with _one_at_a_time, opened(engine) as connection:
             return await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def _alone(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection to PostgreSQL without a transaction, while nobody else migrates.
+
+    Each migration has a transaction of its own, or none. Whoever waits asks again and again: a statement that
+    waits is one that an index waits for which is built while others write.
+    """
+    key = {"key": MIGRATION_LOCK}
+    async with engine.connect() as turn, engine.connect() as connection:
+        await turn.execution_options(isolation_level="AUTOCOMMIT")
+        while not await turn.scalar(text("SELECT pg_try_advisory_lock(:key)"), key):  # noqa: ASYNC110
+            await asyncio.sleep(MIGRATION_LOOK)
+        try:
+            yield connection
+        finally:
+            await turn.execute(text("SELECT pg_advisory_unlock(:key)"), key)
 
 
 async def revision(url: str) -> tuple[str | None, str | None]:
@@ -266,6 +285,8 @@ def _upgrade(connection: Connection) -> bool:
     current, newest = _revisions(connection)
     if current == newest:
         return False
+    if connection.dialect.name != "sqlite":
+        connection.rollback()  # alembic leaves a transaction alone that it did not begin
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -56,6 +56,11 @@ async def migrated_postgresql(first: str) -> str:
     return _named(first, await _create(first, f"TEMPLATE {_templates[first]}"))
 
 
+async def empty_postgresql(first: str) -> str:
+    """The URL of a database of its own with nothing in it, on that server."""
+    return _named(first, await _create(first, ""))
+
+
 async def _create(first: str, how: str) -> str:
     name, engine = f"test_{uuid4().hex}", open_database(first)
     async with engine.connect() as connection:

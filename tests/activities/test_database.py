@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
@@ -20,6 +21,8 @@ import models.tables  # noqa: F401
 from activities import database
 from activities.batch import OUT_OF_REACH
 from activities.database import migrate, open_database, reading, revision, transact, writing
+from migrations import locks
+from tests.databases import empty_postgresql
 from tests.requirements import requirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -140,3 +143,110 @@ async def test_a_file_that_somebody_keeps_to_himself_is_out_of_reach(
     with another_writer(file), pytest.raises(OUT_OF_REACH, match="locked"):
         await transact(file, _counted)
     assert await transact(file, _counted) == 1
+
+
+BEFORE = "0010"
+"""The last revision without an index of messages in trouble and a column of what held them."""
+
+
+async def _upgrade(engine: AsyncEngine, to: str) -> None:
+    def upgrade(connection: Connection) -> None:
+        config = database._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, to)
+
+    async with engine.connect() as connection:
+        await connection.run_sync(upgrade)
+
+
+@pytest.fixture
+async def before(postgresql: str) -> AsyncIterator[AsyncEngine]:
+    """PostgreSQL at an old revision, with two messages that workers are at work on."""
+    made = open_database(await empty_postgresql(postgresql))
+    await _upgrade(made, BEFORE)
+    async with writing(made) as connection:
+        await connection.execute(text(TWO_MESSAGES))
+    yield made
+    await made.dispose()
+
+
+TWO_MESSAGES = """
+INSERT INTO messages
+    (notice_key, channel, merchant_id, lifecycle, kind, role, recipient, address, locale, subject, text,
+    segments, status, reason, provider, provider_id, doubtful, attempts, token, due, not_after)
+SELECT 'k' || n, 'sms', 'lumi', '', '', '', '', '', '', '', '', 1,
+    'waiting', '', '', '', false, 1, '', now(), now()
+FROM generate_series(1, 2) AS n
+"""
+
+
+async def _sent(connection: AsyncConnection, key: str) -> None:
+    await connection.execute(
+        text("UPDATE messages SET status = 'sent' WHERE notice_key = :key"), {"key": key}
+    )
+
+
+async def _waits(engine: AsyncEngine) -> None:
+    """Until somebody waits for a lock."""
+    query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with asyncio.timeout(30), engine.connect() as connection:
+        while not await connection.scalar(query):
+            await connection.rollback()
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("revision_", [BEFORE, "0011"])
+async def test_migrations_and_the_workers_of_the_build_before_do_not_kill_each_other(
+    before: AsyncEngine, revision_: str
+) -> None:
+    """One has read a message for update and writes while a migration waits for the table: both go on."""
+    await _upgrade(before, revision_)
+    async with writing(before) as worker:
+        await worker.execute(text("SELECT id FROM messages WHERE notice_key = 'k1' FOR UPDATE"))
+        migrating = asyncio.create_task(migrate(_url(before)))
+        await _waits(before)
+        async with asyncio.timeout(10):
+            await _sent(worker, "k1")
+    assert await migrating is True
+    current, newest = await revision(_url(before))
+    assert current == newest
+    async with reading(before) as connection:
+        found = await connection.execute(text("SELECT status, held FROM messages ORDER BY notice_key"))
+        assert found.all() == [("sent", ""), ("waiting", "")]
+
+
+async def test_whoever_writes_does_not_wait_behind_a_migration_that_waits(
+    before: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long transaction keeps the table: the migration stands back, and tries again."""
+    await _upgrade(before, "0011")
+    monkeypatch.setattr(locks, "PATIENCE", 50)
+    monkeypatch.setattr(locks, "PAUSE", 0.05)
+    async with writing(before) as long:
+        await long.execute(text("SELECT id FROM messages WHERE notice_key = 'k1' FOR UPDATE"))
+        migrating = asyncio.create_task(migrate(_url(before)))
+        await _waits(before)
+        async with asyncio.timeout(10), writing(before) as other:
+            await _sent(other, "k2")
+        assert not migrating.done()
+    assert await migrating is True
+
+
+async def test_an_index_that_was_broken_off_is_built_anew(before: AsyncEngine) -> None:
+    """Two workers start together after one was killed meanwhile: one of them builds it, none fails."""
+    async with writing(before) as connection:
+        await connection.execute(text("CREATE INDEX ix_messages_troubled ON messages (id)"))
+    async with asyncio.timeout(60):
+        assert sorted(await asyncio.gather(*(_migrating(before) for _ in range(2)))) == [0, 0]
+    query = text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_messages_troubled'")
+    async with reading(before) as connection:
+        assert "(status, settled_at)" in str(await connection.scalar(query))
+
+
+async def _migrating(engine: AsyncEngine) -> int:
+    code = f"import asyncio; from activities.database import migrate; asyncio.run(migrate({_url(engine)!r}))"
+    return await (await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=ROOT)).wait()
+
+
+def _url(engine: AsyncEngine) -> str:
+    return engine.url.render_as_string(hide_password=False)
