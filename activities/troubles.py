@@ -27,6 +27,8 @@ TOLD = StaffAlertRow.__table__  # type: ignore[attr-defined]
 
 LATE = timedelta(minutes=5)
 """A message that waits for so long past its moment is in trouble."""
+GIVEN_UP = timedelta(days=1)
+"""So long past its last moment a message that still waits is nobody's: who sends it would have settled it."""
 REASONS = 1_000
 """So many different ones are read at the most."""
 CHUNK = 500
@@ -86,6 +88,7 @@ def _late(now: datetime) -> Select[Any]:
         .where(
             _is(MessageStatus.WAITING),
             MESSAGES.c.due <= now - LATE,
+            MESSAGES.c.not_after > now - GIVEN_UP,
             MESSAGES.c.reason.not_in(OUR_OWN),
             not_(MESSAGES.c.reason.endswith(PACE)),
         )

@@ -1,8 +1,9 @@
 """What the message log holds of a wave: what is settled already, and what is still on the way."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,6 +39,17 @@ class OnTheWay:
     notice: Notice
 
 
+class Standing(NamedTuple):
+    """Where a wave stands with some members.
+
+    `settled`: by member and channel what is settled for good. `under_way`: the channels by which a message
+    of the wave's own moment is written down and not settled.
+    """
+
+    settled: dict[str, dict[str, Settled]]
+    under_way: Mapping[str, Set[str]]
+
+
 def key_of(wave: Wave, member_id: str) -> str:
     """The notice key of a member: the same for every wave about the same moment."""
     return notice_key(wave.lifecycle, wave.kind, wave.subject, member_id)
@@ -50,21 +62,29 @@ async def read_settled(
 
     Of a channel whose place another takes that is all of the two or nothing: the other may be to do yet.
     """
+    return (await read_standing(connection, wave, members)).settled
+
+
+async def read_standing(connection: AsyncConnection, wave: Wave, members: Collection[str]) -> Standing:
+    """What is settled for good, as `read_settled` tells it, and what is on the way."""
     keys = {key_of(wave, member_id): member_id for member_id in members}
     found = dict[str, dict[str, Settled]]()
     ended = set[tuple[str, str]]()
+    under_way = dict[str, set[str]]()
     for key, channel, word, at, rule, due in await _STANDING.rows(connection, {"keys": keys}):
         status = _STATUSES.get(word)
         if status is None:
+            if aware(due) == wave.due:
+                under_way.setdefault(keys[key], set()).add(channel)
             continue
         found.setdefault(keys[key], {})[channel] = Settled(status, aware(at), rule, aware(due))
         if not goes_on(status, RECEIPT if word == MessageStatus.UNDELIVERED else rule):
             ended.add((keys[key], channel))
     row = CATALOGUE[wave.kind]
     chains = [row.chain(channel, wave.channels) for channel in wave.channels]
-    if all(len(chain) == 1 for chain in chains):
-        return found
-    return {member_id: _whole(by, chains, member_id, ended) for member_id, by in found.items()}
+    if any(len(chain) > 1 for chain in chains):
+        found = {member_id: _whole(by, chains, member_id, ended) for member_id, by in found.items()}
+    return Standing(found, under_way)
 
 
 def _whole(
@@ -136,6 +156,6 @@ def missed_closing(wave: Wave, member_id: str, channel: str, why: str, now: date
     person = Person("", member_id=member_id)
     role = CATALOGUE[wave.kind].role
     key = key_of(wave, member_id)
-    notice = Notice(key, wave.kind, role, person, (channel,), wave.due, wave.not_after)
+    notice = Notice(key, wave.kind, role, person, wave.channels, wave.due, wave.not_after)
     delivery = Delivery(notice, None, wave.merchant_id, wave.lifecycle)
     return Closing(delivery, channel, MessageStatus.MISSED, why, now)

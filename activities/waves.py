@@ -1,7 +1,7 @@
 """The activities of a wave: its audience is cut into pages, each page delivered, what is left settled."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,13 +20,22 @@ from activities.delivery import being_handed_over
 from activities.merchants import Merchants, UnknownMerchantError
 from activities.message_log import MessageLog
 from activities.pipeline import Pipeline
-from activities.wave_rows import closings_of, key_of, missed_closing, read_on_the_way, read_settled
+from activities.wave_rows import (
+    Standing,
+    closings_of,
+    key_of,
+    missed_closing,
+    read_on_the_way,
+    read_settled,
+    read_standing,
+)
 from activities.wave_tally import Settled, Tally
 from models.agenda import Delivery, Notice
 from models.merchant import Merchant
 from models.notices import CATALOGUE
 from models.wave import Wave
 from models.wave_state import CloseWave, Cut, CutOrder, PageDone, PageOrder
+from policies.routes import next_channel
 
 PAGE = timedelta(minutes=4)
 """One go at a page. Nothing leaves in its last minute: it is over before the next one begins."""
@@ -191,14 +200,15 @@ class Waves:
     ) -> None:
         """Send to some members what is not settled yet, and count them."""
         try:
-            settled, chosen = await self._look(members, wave, merchant, attempt.now)
+            (settled, under_way), chosen = await self._look(members, wave, merchant, attempt.now)
         except Exception as error:
             if attempt.now <= wave.not_after:
                 raise  # another attempt may find it mended
-            settled, chosen = await self._miss(members, wave, merchant, attempt.now, error), []
+            settled, under_way = await self._miss(members, wave, merchant, attempt.now, error), {}
+            chosen = []
         items = [
             item
-            for item in _items(chosen, wave, merchant)
+            for item in _items(chosen, wave, merchant, under_way)
             if item.channel not in settled.get(item.delivery.content.member_id, {})
         ]
         later = _noted(settled, items, await self._pipeline.send(items, attempt))
@@ -217,8 +227,8 @@ class Waves:
 
     async def _look(
         self, members: Sequence[str], wave: Wave, merchant: Merchant, now: datetime
-    ) -> tuple[dict[str, dict[str, Settled]], list[Chosen]]:
-        """What is settled by member and channel, and what is told to those of whom not everything is.
+    ) -> tuple[Standing, list[Chosen]]:
+        """What is settled or under way, and what is told to those of whom not everything is settled.
 
         Where that is marked, no other wave tells of the same from here on. Past its last moment a wave marks
         nothing: it would silence what a later one can tell.
@@ -226,15 +236,15 @@ class Waves:
         selection = self._selection(wave)
         channels = set(_open_channels(wave, merchant)) or set(wave.channels[:1])
 
-        async def look(connection: AsyncConnection) -> tuple[dict[str, dict[str, Settled]], list[Chosen]]:
-            settled = await read_settled(connection, wave, members)
-            # Who is settled by every channel there is needs no second look.
-            rest = [one for one in members if not channels <= settled.get(one, {}).keys()]
+        async def look(connection: AsyncConnection) -> tuple[Standing, list[Chosen]]:
+            standing = settled, under_way = await read_standing(connection, wave, members)
+            # Who is settled by every channel there is, and was, needs no second look.
+            rest = [one for one in members if one in under_way or not channels <= settled.get(one, {}).keys()]
             if not rest:
-                return settled, []
+                return standing, []
             if isinstance(selection, Marking) and now <= wave.not_after:
                 await selection.mark(connection, wave, merchant, rest, now)
-            return settled, await selection.read(connection, wave, merchant, rest, now)
+            return standing, await selection.read(connection, wave, merchant, rest, now)
 
         return await transact(self._engine, look, writes=isinstance(selection, Marking))
 
@@ -247,19 +257,25 @@ class Waves:
         """
         activity.logger.error("wave %s: its audience cannot be read: %r", wave.wave_id, error)
         async with reading(self._engine) as connection:
-            settled = await read_settled(connection, wave, members)
+            settled, under_way = await read_standing(connection, wave, members)
         usable = [channel for channel in wave.channels if channel in merchant.channels] or wave.channels[:1]
         why = f"its last moment passed; {type(error).__name__} while its audience was read"
-        missed = [
-            missed_closing(wave, member_id, channel, why, now)
+        going = [
+            (member_id, channel)
             for member_id in members
-            for channel in usable
+            for channel in dict.fromkeys((*usable, *_begun(wave, under_way.get(member_id, ()))))
             if channel not in settled.get(member_id, {})
         ]
-        for closing, outcome in zip(missed, await self._log.close(missed), strict=True):
-            if outcome is not None:
-                member_id = closing.delivery.notice.recipient.member_id
-                settled.setdefault(member_id, {})[closing.channel] = Settled(outcome.status, outcome.at)
+        while going:
+            missed = [missed_closing(wave, *one, why, now) for one in going]
+            following = []
+            for (member_id, _), one, came in zip(going, missed, await self._log.close(missed), strict=True):
+                if came is not None:
+                    settled.setdefault(member_id, {})[came.channel] = Settled(came.status, came.at, came.rule)
+                    # What a chain has gone on to is closed with it.
+                    link = next_channel(one.delivery.notice, came)
+                    following += [(member_id, link)] if link is not None else []
+            going = following
         return settled
 
     async def _merchant(self, wave: Wave) -> Merchant:
@@ -293,20 +309,23 @@ def _ids(found: Select[tuple[str]]) -> tuple[Select[Any], Any]:
     return select(member_id), member_id
 
 
-def _items(chosen: Sequence[Chosen], wave: Wave, merchant: Merchant) -> Iterator[Item]:
+def _items(
+    chosen: Sequence[Chosen], wave: Wave, merchant: Merchant, under_way: Mapping[str, Set[str]]
+) -> Iterator[Item]:
     """Notices by every channel that the wave, the merchant and the member have, or have another for.
 
     Where there is none it is proposed by the first channel all the same: the gate refuses it, and the
-    history says why.
+    history says why. So it is by one that was begun and has been lost since, lest it wait for ever.
     """
     prefix, row = key_of(wave, ""), CATALOGUE[wave.kind]
     on, role = merchant.channels, row.role
-    chains = {channel: row.chain(channel, wave.channels) for channel in _open_channels(wave, merchant)}
+    chains = {channel: row.chain(channel, wave.channels) for channel in wave.channels}
     for one in chosen:
+        begun = under_way.get(one.content.member_id, frozenset())
         reaching = [
             channel
             for channel, chain in chains.items()
-            if any(link in on and one.person.address(link) for link in chain)
+            if any(link in begun or (link in on and one.person.address(link)) for link in chain)
         ]
         channels = tuple(reaching) or wave.channels[:1]
         not_after = min(wave.not_after, one.not_after or wave.not_after)
@@ -315,6 +334,16 @@ def _items(chosen: Sequence[Chosen], wave: Wave, merchant: Merchant) -> Iterator
         delivery = Delivery(notice, one.content, wave.merchant_id, wave.lifecycle)
         for channel in channels:
             yield Item(delivery, channel, merchant)
+
+
+def _begun(wave: Wave, under_way: Collection[str]) -> list[str]:
+    """The channels of a wave of whose chain a message is under way."""
+    row = CATALOGUE[wave.kind]
+    return [
+        channel
+        for channel in wave.channels
+        if any(link in under_way for link in row.chain(channel, wave.channels))
+    ]
 
 
 def _noted(

@@ -13,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
 from activities.attempt import Answer, Attempt, Item, Later
+from activities.audience import Chosen
 from activities.consents import Consents
 from activities.database import reading, writing
 from activities.delivery import Deliveries
 from activities.explain import explained, found_messages
 from activities.handing_over import HandingOver
 from activities.ledger_accounts import balance, topup
+from activities.members import MEMBERS
 from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from activities.message_rows import MESSAGES, Asked, Claim, Left
@@ -340,11 +342,13 @@ def greeting(**changes: Any) -> Wave:
     return wave(**{"channels": ("sms",), "due": NOON, "not_after": NOON + DAY, **changes})
 
 
-async def deliver(shop: Shop, made: Wave, page: Page = PAGE, at: datetime = NOON) -> PageDone:
+async def deliver(
+    shop: Shop, made: Wave, page: Page = PAGE, at: datetime = NOON, *, waves: Waves | None = None
+) -> PageDone:
     """One go at a page of everybody."""
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, started_time=at)
-    return await environment.run(_waves(shop).deliver_page, PageOrder(made, page))
+    return await environment.run((waves or _waves(shop)).deliver_page, PageOrder(made, page))
 
 
 def _waves(shop: Shop) -> Waves:
@@ -443,6 +447,79 @@ async def test_by_sms_and_push_who_has_no_phone_gets_the_email_beside_the_push_m
     assert done.counts == Counts(sent=2, messages=4, instead=1)
     assert (len(shop.sms.taken), shop.mail.taken) == (1, [members(1)[0].email])
     assert shop.push.taken == ["token", "token"]
+
+
+class Unreadable(Everybody):
+    """An audience whose members can be told nothing: whoever reads them fails."""
+
+    async def read(self, *_: object) -> list[Chosen]:
+        raise ValueError("a broken template")
+
+
+async def test_a_page_that_cannot_be_read_is_missed_with_what_it_had_gone_on_to(engine: AsyncEngine) -> None:
+    """The SMS was refused and its email waits when the last moment passes: nothing of it waits on."""
+    await Merchants(engine).apply(BARRED, NOON)
+    await enrol(engine, members(3, phone=phone))
+    shop, made = Shop(engine), greeting()
+    shop.mail.error = DeliveryError("the server is down")
+    first = await deliver(shop, made)
+    broken = Waves(shop.engine, Merchants(engine), shop.pipeline, shop.log, {EVERYBODY: Unreadable()})
+    page, late = replace(PAGE, counted_to=first.at), made.not_after + timedelta(seconds=1)
+    last = await deliver(shop, made, page, late, waves=broken)
+    assert (last.waiting, last.counts) == (0, Counts(missed=3))
+    ends = [(channel, status) for channel, status, _ in await shop.written()]
+    assert ends == [("sms", "refused")] * 3 + [("email", "missed")] * 3
+
+
+LOST = {"no phone": "address", "no sms": "channel_switch"}
+
+
+@requirement("WACA-25")
+@pytest.mark.parametrize("how", LOST)
+async def test_a_channel_that_is_lost_while_it_waits_is_settled(engine: AsyncEngine, how: str) -> None:
+    """The email has gone; the SMS waits for its provider, and then there is no phone, or no SMS any more.
+
+    It is refused, what it cost is paid back, and the members count by their email.
+    """
+    merchant = replace(SHOP, credits=CreditPolicy(enabled=True))
+    await Merchants(engine).apply(merchant, NOON)
+    async with writing(engine) as connection:
+        await topup(connection, merchant, Pool.SMS, Decimal(10), "first", NOON)
+    await enrol(engine, members(2, phone=phone))
+    shop, made = Shop(engine), greeting(channels=("email", "sms"))
+    shop.sms.error = DeliveryError("busy")
+    first = await deliver(shop, made)
+    assert (first.waiting, first.counts) == (2, Counts())
+    async with reading(engine) as connection:
+        assert (await balance(connection, merchant.id)).sms < Decimal(10)
+    if how == "no phone":
+        async with writing(engine) as connection:
+            await connection.execute(update(MEMBERS).values(phone=""))
+    else:
+        await Merchants(engine).apply(replace(merchant, sms=SmsSettings()), NOON)
+    later = NOON + timedelta(minutes=10)
+    done = await deliver(Shop(engine), made, replace(PAGE, counted_to=first.at), later)
+    assert (done.waiting, done.counts) == (0, Counts(sent=2, messages=2))
+    written = await shop.written()
+    assert [one for one in written if one[0] == "sms"] == [("sms", "refused", LOST[how])] * 2
+    async with reading(engine) as connection:
+        assert (await balance(connection, merchant.id)).sms == Decimal(10)
+
+
+async def test_an_email_that_took_the_place_of_an_sms_is_settled_when_it_is_lost(engine: AsyncEngine) -> None:
+    """The push message has gone; of the SMS, refused, and its email nothing is left but what waits."""
+    shop_of = replace(BARRED, push_provider=PushProvider.FCM)
+    await Merchants(engine).apply(shop_of, NOON)
+    await enrol(engine, members(1, phone=phone, push="token"))
+    shop, made = Shop(engine), greeting(channels=("push", "sms"))
+    shop.mail.error = DeliveryError("the server is down")
+    first = await deliver(shop, made)
+    assert first.waiting == 1
+    async with writing(engine) as connection:
+        await connection.execute(update(MEMBERS).values(phone="", email=""))
+    done = await deliver(shop, made, replace(PAGE, counted_to=first.at), NOON + timedelta(minutes=10))
+    assert (done.waiting, done.counts) == (0, Counts(sent=1, messages=1))
+    assert ("email", "refused", "address") in await shop.written()
 
 
 async def test_a_page_of_a_shop_without_sms_goes_by_email(engine: AsyncEngine) -> None:

@@ -136,6 +136,15 @@ async def test_messages_that_wait_for_a_provider_are_told_of_once(house: House) 
     assert len(await house.look(1, again=12)) == 1, "it was well in between"
 
 
+async def test_what_waits_for_nobody_any_more_is_not_told_of_for_ever(house: House) -> None:
+    """A day past its last moment who sends it would have settled it: there is nothing left to do."""
+    await house.send({})
+    async with reading(house.engine) as connection:
+        last = house.clock() + timedelta(days=1)
+        assert [one.count for one in await troubles(connection, last, last + timedelta(hours=23))] == [1]
+        assert await troubles(connection, last, last + timedelta(hours=25)) == []
+
+
 async def test_a_provider_that_is_down_or_refuses_the_login_is_told_of(house: House) -> None:
     """Whatever it says is no part of the alert: that may quote a phone."""
     async with FakeTwSms() as twsms:
