@@ -6,7 +6,20 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, insert, not_, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,6 +27,7 @@ from sqlmodel import col
 
 from activities.bulk import Lookup
 from activities.database import aware, reading, writing
+from channels.base import ANSWERED_STOP
 from models.channels import Family
 from models.consent import (
     Consent,
@@ -27,6 +41,8 @@ from models.consent import (
 from models.people import Person
 from models.tables.consents import ConsentRow, SuppressionRow, SuspensionRow, VerifiedAddressRow
 
+STOP_BESIDE = f"{ANSWERED_STOP}; before that: "
+"""Precedes the reason that stood already when the reader answered STOP."""
 CONSENTS = ConsentRow.__table__  # type: ignore[attr-defined]
 _STATES = Lookup(
     select(*(CONSENTS.c[name] for name in ("subject", "notice_class", "channel", "state", "at"))).where(
@@ -157,17 +173,20 @@ class Consents:
     ) -> None:
         """Write to these addresses no more. The first reason stands, until it is lifted.
 
-        ReasonError where one is blank; one that was kept so gives way.
+        STOP is kept beside it: who lifts the other is to know of the reader's own word, and START takes back
+        no more than that. ReasonError where one is blank; one that was kept so gives way.
         """
         new = self._insert(SuppressionRow)
-        said = new.excluded
+        said, reason, lifted_at = new.excluded, col(SuppressionRow.reason), col(SuppressionRow.lifted_at)
+        stands = and_(lifted_at.is_(None), func.trim(reason) != "")
+        beside = and_(stands, said.reason == ANSWERED_STOP, not_(_stopped()))
+        first = SuppressionRow.__table__.c  # type: ignore[attr-defined]
+        kept = {"reason": STOP_BESIDE + reason, "source": first.source, "at": first.at}
         statement = new.on_conflict_do_update(
             index_elements=["merchant_id", "address", "channel"],
-            set_={"reason": said.reason, "source": said.source, "at": said.at, "lifted_at": None},
-            where=or_(
-                col(SuppressionRow.lifted_at) <= said.at,
-                and_(col(SuppressionRow.lifted_at).is_(None), func.trim(col(SuppressionRow.reason)) == ""),
-            ),
+            set_={name: case((beside, old), else_=said[name]) for name, old in kept.items()}
+            | {"lifted_at": None},
+            where=or_(lifted_at <= said.at, and_(lifted_at.is_(None), func.trim(reason) == ""), beside),
         )
         rows = [
             {
@@ -188,23 +207,37 @@ class Consents:
         address: str,
         now: datetime,
         connection: AsyncConnection | None = None,
-        *,
-        reason: str = "",
     ) -> bool:
-        """Write to this address again, or only if `reason` is why it is not; answers whether that was so."""
-        statement = (
-            update(SuppressionRow)
-            .where(
-                col(SuppressionRow.merchant_id) == merchant_id,
-                col(SuppressionRow.channel) == channel,
-                col(SuppressionRow.address) == same_address(channel, address),
-                col(SuppressionRow.lifted_at).is_(None),
-                col(SuppressionRow.reason) == reason if reason else true(),
-            )
-            .values(lifted_at=now.astimezone(UTC))
-        )
+        """Write to this address again, whatever was why not; answers whether it was suppressed."""
+        statement = update(SuppressionRow).where(*_standing(merchant_id, channel, address))
         async with self._writing(connection) as writer:
-            return (await writer.execute(statement)).rowcount > 0
+            lifting = statement.values(lifted_at=now.astimezone(UTC))
+            return (await writer.execute(lifting)).rowcount > 0
+
+    async def take_back_stop(
+        self,
+        merchant_id: str,
+        channel: str,
+        address: str,
+        now: datetime,
+        connection: AsyncConnection | None = None,
+    ) -> None:
+        """Undo what STOP has suppressed, and nothing else: another reason that it stood beside goes on."""
+        statement = update(SuppressionRow).where(*_standing(merchant_id, channel, address))
+        reason = col(SuppressionRow.reason)
+        alone = statement.where(reason == ANSWERED_STOP).values(lifted_at=now.astimezone(UTC))
+        both = statement.where(reason.startswith(STOP_BESIDE, autoescape=True))
+        async with self._writing(connection) as writer:
+            await writer.execute(alone)
+            await writer.execute(both.values(reason=func.substr(reason, len(STOP_BESIDE) + 1)))
+
+    async def stopped(self, merchant_id: str, channel: str, address: str) -> bool:
+        """Whether the reader of that address has answered STOP."""
+        query = select(SuppressionRow.__table__).where(  # type: ignore[attr-defined]
+            *_standing(merchant_id, channel, address), _stopped()
+        )
+        async with reading(self._engine) as connection:
+            return (await connection.execute(query)).first() is not None
 
     async def suppressions(
         self, *, merchant_id: str = "", lifted: bool = False, limit: int = 200
@@ -286,6 +319,22 @@ class Consents:
             return
         async with writing(self._engine) as own:
             yield own
+
+
+def _standing(merchant_id: str, channel: str, address: str) -> tuple[ColumnElement[bool], ...]:
+    """The suppression of an address, while it is not lifted."""
+    return (
+        col(SuppressionRow.merchant_id) == merchant_id,
+        col(SuppressionRow.channel) == channel,
+        col(SuppressionRow.address) == same_address(channel, address),
+        col(SuppressionRow.lifted_at).is_(None),
+    )
+
+
+def _stopped() -> ColumnElement[bool]:
+    """Whether a suppression says that the reader has answered STOP, alone or beside another reason."""
+    reason = col(SuppressionRow.reason)
+    return or_(reason == ANSWERED_STOP, reason.startswith(STOP_BESIDE, autoescape=True))
 
 
 def _suspended(row: Row[Any], now: datetime) -> Suspended:

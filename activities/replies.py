@@ -1,6 +1,6 @@
 """What readers of SMS write back: STOP, and START. Anything else is not ours to read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -41,11 +41,26 @@ class Replies:
             merchants = [one.id for one in known if _sends_by(one, reply.provider)]
         await self._take(answer, merchants, reply.address, reply.provider, real_time())
 
-    async def said(self, merchant_id: str, provider: str, address: str, text: str) -> None:
-        """Take an SMS that came to this merchant alone."""
+    async def said(
+        self,
+        merchant_id: str,
+        provider: str,
+        address: str,
+        text: str,
+        shares: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """Take an SMS that came to this merchant, and to all others who send by the provider as it does.
+
+        `shares`: whether another merchant has the same account and sender. The provider holds what goes to
+        the phone from there, whoever sends it.
+        """
         answer = answer_in(text)
-        if answer is not None:
-            await self._take(answer, [merchant_id], address, provider, real_time())
+        if answer is None:
+            return
+        ids = [id_ for id_ in await self._merchants.ids() if id_ != merchant_id and shares(id_)]
+        others = [await self._merchants.get(id_) for id_ in ids]
+        merchants = [merchant_id, *(one.id for one in others if _sends_by(one, provider))]
+        await self._take(answer, merchants, address, provider, real_time())
 
     async def _wrote(self, ids: Sequence[str], reply: Reply) -> list[str]:
         query = (
@@ -71,7 +86,7 @@ class Replies:
                 await self._consents.suppress(stopped, connection)
                 return
             for id_ in merchants:
-                await self._consents.lift(id_, SMS, address, now, connection, reason=ANSWERED_STOP)
+                await self._consents.take_back_stop(id_, SMS, address, now, connection)
 
 
 def _sends_by(merchant: Merchant, provider: str) -> bool:

@@ -187,6 +187,18 @@ def replied(form: Mapping[str, str]) -> tuple[str, str]:
     return form.get("From", ""), form.get("OptOutType", "") or form.get("Body", "")
 
 
+def same_sender(credentials: Credentials, one: str, other: str) -> bool:
+    """Whether two merchants send from the same account and number: what is answered goes to both of them."""
+    first, second = _sender_of(credentials, one), _sender_of(credentials, other)
+    return all(first) and first == second
+
+
+def _sender_of(credentials: Credentials, merchant: str) -> tuple[str, str]:
+    service = credentials.get("TWILIO_MESSAGING_SERVICE_SID", merchant)
+    sender = service or credentials.get("TWILIO_FROM", merchant)
+    return credentials.get("TWILIO_ACCOUNT_SID", merchant), sender
+
+
 def valid_signature(token: str, url: str, form: Mapping[str, str | Iterable[str]], signature: str) -> bool:
     """Whether a callback was signed (`X-Twilio-Signature`) with the account's token. Pure.
 

@@ -60,9 +60,15 @@ def add(
 
 
 @suppressions_app.command()
-def lift(merchant: MerchantId, address: TheAddress, channel: Channel = None, data_dir: DataDir = VAR) -> None:
+def lift(
+    merchant: MerchantId,
+    address: TheAddress,
+    channel: Channel = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Though the reader has answered STOP.")] = False,
+    data_dir: DataDir = VAR,
+) -> None:
     """Write to an address again."""
-    by, kept, lifted = asyncio.run(_lift(Reach(data_dir), merchant, address, channel))
+    by, kept, lifted = asyncio.run(_lift(Reach(data_dir), merchant, address, channel, anyway=anyway))
     if not lifted:
         raise Mistake(
             f"{kept} is not suppressed for {by} of merchant {merchant!r}: see `carillon suppressions list`"
@@ -87,13 +93,18 @@ async def _add(
 
 
 async def _lift(
-    reach: Reach, merchant_id: str, given: str, channel: ChannelName | None
+    reach: Reach, merchant_id: str, given: str, channel: ChannelName | None, *, anyway: bool
 ) -> tuple[str, str, bool]:
     async with reach.database() as engine:
         by, address = address_of(given, await Merchants(engine).get(merchant_id), channel)
         consents, now = Consents(engine), datetime.now(UTC)
         # A provider may have called dead what is no address at all: it is kept as it was written.
         for written in dict.fromkeys((address, given)):
+            if not anyway and await consents.stopped(merchant_id, by, written):
+                raise Mistake(
+                    f"the reader of {written} has answered STOP, and takes it back with START; if you have"
+                    " another word of theirs, use --anyway"
+                )
             if await consents.lift(merchant_id, by, written, now):
                 return by, written, True
         return by, address, False

@@ -1,6 +1,7 @@
 """Where Twilio tells of SMS that come in: `/answers/twilio/{merchant}`. STOP ends what goes there."""
 
 import logging
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from activities.merchants import Merchants, UnknownMerchantError
 from activities.replies import Replies
 from channels.base import Credentials
 from channels.sms_http import E164
-from channels.twilio import TwilioChannel, replied
+from channels.twilio import TwilioChannel, replied, same_sender
 from gateway.callers import signed_by_twilio
 from gateway.forms import form_of
 
@@ -44,5 +45,6 @@ class ReplyCalls:
             raise HTTPException(404, f"there is no merchant {merchant!r}") from None
         address, text = replied(form)
         if E164.fullmatch(address):
-            await self._replies.said(merchant, TwilioChannel.provider, address, text)
+            shares = partial(same_sender, self._credentials, merchant)
+            await self._replies.said(merchant, TwilioChannel.provider, address, text, shares)
         return Response(NO_ANSWER, media_type="text/xml")

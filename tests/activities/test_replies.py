@@ -151,9 +151,27 @@ async def test_start_lifts_nothing_but_what_stop_has_suppressed(
     """A number that was called dead, or suppressed by hand, stays so; STOP said twice is said once."""
     by_hand = Suppression("lumi", "sms", PHONE, "no such number", "twilio", real_time())
     await Consents(engine).suppress([by_hand])
-    for text in ("STOP", "STOP", "START"):
+    for text in ("STOP", "STOP", "START", "START"):
         await replies.said("lumi", "twilio", PHONE, text)
     assert await stopped(engine) == [(PHONE, "no such number")]
+
+
+async def test_stop_stands_beside_the_reason_that_was_there_before(
+    engine: AsyncEngine, replies: Replies
+) -> None:
+    """Whoever lifts that one sees it; what is told of the number later takes no place of it."""
+    consents = Consents(engine)
+    dead = Suppression("lumi", "sms", PHONE, "no such number", "twilio", real_time())
+    await consents.suppress([dead])
+    assert not await consents.stopped("lumi", "sms", PHONE)
+    await replies.said("lumi", "twilio", PHONE, "STOP")
+    await consents.suppress([dead])
+    assert await consents.stopped("lumi", "sms", PHONE)
+    (row,) = await consents.suppressions(merchant_id="lumi")
+    assert (row["reason"], row["source"]) == ("answered STOP; before that: no such number", "twilio")
+    assert await consents.lift("lumi", "sms", PHONE, real_time())
+    await replies.said("lumi", "twilio", PHONE, "STOP")
+    assert await stopped(engine) == [(PHONE, "answered STOP")], "what was lifted is past"
 
 
 async def test_what_twilio_says_of_somebody_who_has_answered_stop_is_kept_to(engine: AsyncEngine) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 from activities.database import open_database, writing
 from activities.members import Members
 from activities.merchants import Merchants
+from activities.replies import Replies
 from cli import run
 from models.member import Member
 from models.tables.messages import MessageRow
@@ -166,6 +167,27 @@ def test_an_address_is_suppressed_listed_and_lifted(capsys: pytest.CaptureFixtur
     assert "ada@example.com" not in capsys.readouterr().out
     assert run(["suppressions", "list", "--lifted", "--merchant", "lumi"]) == 0
     assert "wrote to us (lifted" in capsys.readouterr().out
+
+
+def test_what_the_reader_has_stopped_is_not_lifted_unawares(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though it was suppressed for another reason first: it is said, and done only when it is meant."""
+    assert run(["suppressions", "add", "lumi", "0912345678", "--reason", "no such number"]) == 0
+    asyncio.run(_stop(database))
+    assert run(["suppressions", "list"]) == 0
+    assert "answered STOP" in capsys.readouterr().out
+    assert run(["suppressions", "lift", "lumi", "0912345678"]) == 1
+    words = "the reader of +886912345678 has answered STOP, and takes it back with START"
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert run(["suppressions", "lift", "lumi", "0912345678", "--anyway"]) == 0
+    assert "is written to by sms again" in capsys.readouterr().out
+
+
+async def _stop(url: str) -> None:
+    engine = open_database(url)
+    await Replies(engine).said("lumi", "twilio", "+886912345678", "STOP")
+    await engine.dispose()
 
 
 @pytest.mark.usefixtures("database")

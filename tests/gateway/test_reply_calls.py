@@ -1,6 +1,7 @@
 """Twilio tells the gateway of SMS that come in: who is believed, and what STOP ends."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -11,11 +12,19 @@ from activities.merchants import Merchants
 from activities.rates import real_time
 from channels.registry import Channels
 from gateway.app import application
+from models.consent import Suppression
+from models.merchant import SmsProvider, SmsSettings
 from tests.faults.campaign_items import SHOP
 from tests.gateway.test_receipt_calls import SETTINGS, signature
 
 PHONE = "+886912345678"
 ADDRESS = "/answers/twilio/lumi"
+SENDERS = {
+    "CARILLON_TWILIO_ACCOUNT_SID": "AC1",
+    "CARILLON_TWILIO_FROM": "+15005550006",
+    "CARILLON_TWILIO_FROM__OWN_NUMBER": "+15005550007",
+    "CARILLON_TWILIO_ACCOUNT_SID__OWN_ACCOUNT": "AC2",
+}
 STOP = {"MessageSid": "SM1", "From": PHONE, "To": "+15005550006", "Body": "Stop"}
 
 
@@ -23,7 +32,7 @@ STOP = {"MessageSid": "SM1", "From": PHONE, "To": "+15005550006", "Body": "Stop"
 async def calls(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """Calls the gateway as Twilio does, through a proxy."""
     await Merchants(engine).apply(SHOP, real_time())
-    async with Channels.from_environment(SETTINGS) as channels:
+    async with Channels.from_environment(SETTINGS | SENDERS) as channels:
         transport = httpx.ASGITransport(application(engine, channels))
         async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.7:8088") as client:
             yield client
@@ -50,6 +59,29 @@ async def test_stop_suppresses_and_start_lifts(calls: httpx.AsyncClient, engine:
     assert await stopped(engine) == [(PHONE, "sms", "answered STOP")]
     await call(calls, {**STOP, "Body": "UNSTOP"})
     assert await stopped(engine) == []
+
+
+async def test_what_is_answered_goes_to_all_who_send_from_that_number(
+    calls: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """They share the house's. A number or an account of one's own is not meant, nor another provider."""
+    twilio = replace(SHOP, sms=SmsSettings(SmsProvider.TWILIO))
+    others = [replace(twilio, id=name) for name in ("atelier", "own_number", "own_account")]
+    for one in (twilio, *others, replace(twilio, id="elsewhere", sms=SmsSettings(SmsProvider.SMPP))):
+        await Merchants(engine).apply(one, real_time())
+    await call(calls, STOP)
+    assert await merchants_stopped(engine) == {"lumi", "atelier"}
+    told = [Suppression(name, "sms", PHONE, "answered STOP", "twilio", real_time()) for name in STOPPED_ALONE]
+    await Consents(engine).suppress(told)
+    await call(calls, {**STOP, "Body": "START"})
+    assert await merchants_stopped(engine) == set(STOPPED_ALONE)
+
+
+STOPPED_ALONE = ("own_number", "own_account", "elsewhere")
+
+
+async def merchants_stopped(engine: AsyncEngine) -> set[str]:
+    return {row["merchant_id"] for row in await Consents(engine).suppressions()}
 
 
 @pytest.mark.parametrize(
