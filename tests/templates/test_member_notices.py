@@ -366,6 +366,20 @@ def test_a_push_message_is_a_title_and_a_text_that_a_phone_shows_whole(kind: Kin
     assert can_carry(Abilities(content=PUSH_CONTENT), sent) is None
 
 
+OF_AN_END = {"en": ("expire", "burn", "lapse"), "fr": ("expir", "perd"), "zh-Hant": ("到期", "失效")}
+"""How each language says that something ends."""
+
+
+@requirement("LOY-64", "LOY-65", "LOY-73")
+@pytest.mark.parametrize("channel", ["email", "sms", "push"])
+@pytest.mark.parametrize("locale", LOCALES)
+def test_what_begins_is_not_said_to_end(locale: str, channel: str) -> None:
+    """The notice of activation speaks of nothing that burns, and that of burning does."""
+    begins, ends = told(Kind.BONUS_ACTIVATION, channel, locale), told(Kind.BONUS_BURN, channel, locale)
+    assert not any(word in begins.subject + begins.text for word in OF_AN_END[locale])
+    assert any(word in ends.subject + ends.text for word in OF_AN_END[locale])
+
+
 @requirement("LOY-22")
 @pytest.mark.parametrize("kind", MEMBER_NAMES)
 def test_an_sms_to_a_member_is_text_only(kind: Kind) -> None:
