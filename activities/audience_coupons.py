@@ -108,8 +108,9 @@ async def _hear_later(
     maybe = [name for name, telling in issued.items() if telling is not None and telling.not_after >= moved]
     told = replace(wave, kind=Kind.COUPON_ISSUED, subject=ISSUED)
     settled = await read_settled(connection, told, maybe) if maybe else {}
-    heard = {name for name, by in settled.items() if min(one.at for one in by.values()) < moved}
-    return set(maybe) - heard
+    # Of whom nothing is settled as a whole, an email is still to do in the place of the SMS.
+    first = {name: min((one.at for one in by.values()), default=moved) for name, by in settled.items()}
+    return set(maybe) - {name for name, at in first.items() if at < moved}
 
 
 def _due(telling: Telling | None) -> datetime | None:

@@ -217,13 +217,40 @@ async def test_a_moved_last_day_is_told_to_whoever_has_heard_of_another(
     assert {one.not_after for one in found} == {datetime(2027, 4, 3, 15, 59, 59, tzinfo=UTC)}
 
 
+@requirement("WACA-38", "LS-50")
+async def test_whose_email_in_the_place_of_an_sms_waits_is_still_to_hear_of_the_coupon(
+    coupons: Coupons, engine: AsyncEngine
+) -> None:
+    """It has no phone, and its email waits for the morning: that tells the day as it was moved."""
+    moved = datetime(2027, 3, 30, 2, tzinfo=UTC)
+    given_at = moved - timedelta(hours=9)
+    await given(coupons, "ada")
+    await given(coupons, "bo", now=given_at)
+    longer = replace(DROP, usable_to=date(2027, 4, 3))
+    await ActivityEnvironment().run(coupons.write_drop, DropChange(longer))
+    issued = a_wave(Kind.COUPON_ISSUED)
+    refused = closing(issued, "bo", given_at, MessageStatus.REFUSED, rule="address")
+    waiting = closing(issued, "bo", given_at, MessageStatus.DEFERRED, "email", "quiet_hours")
+    await MessageLog(engine).close([refused, waiting])
+    told = {"last_day": "2027-04-03", **Moved(moved, 31).parameters}
+    wave = a_wave(Kind.COUPON_EXPIRING, **told)
+    assert [one.person.id for one in (await chosen(engine, wave, ("ada", "bo")))[1]] == ["ada"]
+
+
 async def settle(engine: AsyncEngine, wave: Wave, name: str, at: datetime) -> None:
     """A message of that wave that was not sent, for whatever reason."""
+    await MessageLog(engine).close([closing(wave, name, at, MessageStatus.LAPSED)])
+
+
+def closing(
+    wave: Wave, name: str, at: datetime, status: MessageStatus, channel: str = "sms", rule: str = ""
+) -> Closing:
+    """What became of a member's message of that wave."""
     person = Person(name.title(), phone="+886912345678", member_id=name, id=name)
     key = notice_key(wave.lifecycle, wave.kind, wave.subject, name)
     notice = Notice(key, wave.kind, Role.MEMBER, person, ("sms",), wave.due, wave.not_after)
     delivery = Delivery(notice, None, "lumi", wave.lifecycle)
-    await MessageLog(engine).close([Closing(delivery, "sms", MessageStatus.LAPSED, "a test", at)])
+    return Closing(delivery, channel, status, "a test", at, rule)
 
 
 @pytest.mark.parametrize(
