@@ -83,7 +83,7 @@ class MemberWorkflow(Lifecycle[MemberState]):
         """The member and its memory, as soon as it is one; NeverAMember some weeks after the last fact."""
         patience = NEVER_KNOWN if workflow.patched(WAITS_SOME_WEEKS) else None
         while True:
-            self.news = False
+            self.news, told = False, len(self.inbox)
             try:
                 return await workflow.execute_activity_method(
                     MemberLife.recall,
@@ -96,8 +96,9 @@ class MemberWorkflow(Lifecycle[MemberState]):
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
-                # Told something meanwhile it waits once more: a fact is kept for as long as any other.
-                if not self.news:
+                # Told something meanwhile it waits once more: a fact is kept for as long as any other. Asked
+                # to look it does not: what others hold is no word of this one.
+                if len(self.inbox) == told:
                     raise NeverAMember from None
 
     async def look_again(self) -> None:

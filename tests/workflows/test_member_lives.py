@@ -320,6 +320,24 @@ async def test_who_never_becomes_a_member_is_not_waited_for_for_ever(
     await world.until(id, lambda agenda: len(agenda.done) == 1)
 
 
+async def test_a_look_is_no_fact_about_somebody_who_is_no_member(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every import and every change of a task sends one: it makes no life wait any longer."""
+    monkeypatch.setattr(member_state, "NEVER_KNOWN", timedelta(seconds=4))
+    ada = a_member()
+    id = await told(world, ada, Registered(event_id="r"))
+    await world.until(id, lambda agenda: agenda.stage == Stage.WAITING)
+    await world.carillon.look_at_member(SHOP.id, ada.member_id)
+    handle = world.client.get_workflow_handle(id, result_type=Report)
+    report = await asyncio.wait_for(handle.result(), 20)
+    assert report.stage == Stage.WAITING
+    history = await handle.fetch_history()
+    assert any(one.HasField("workflow_execution_signaled_event_attributes") for one in history.events)
+    waits = [one for one in history.events if one.HasField("activity_task_scheduled_event_attributes")]
+    assert len(waits) == 1
+
+
 async def test_a_life_that_waits_for_its_member_can_be_cancelled(world: World) -> None:
     """In the Web UI: it is told apart from one that has waited in vain."""
     id = await told(world, a_member(), Registered(event_id="r"))
