@@ -104,7 +104,7 @@ def _barred(merchant: Merchant) -> Iterator[Finding]:
     if (found := barred(merchant)) is not None:
         trade, country = found
         why = f"all are barred for a business that sells {trade.in_words} in {country}"
-        yield Finding(what, why, "notices that go by email as well go on by email")
+        yield Finding(what, why, "notices go by email in their place; a phone code has no other way")
     elif not merchant.gate.promotional_sms:
         yield Finding(what, "promotional ones are switched off", "promotions go on by email")
 
@@ -129,12 +129,16 @@ def _notices(sender: Sender) -> Iterator[tuple[str, Kind, Sequence[str]]]:
     }
     for kind, row in CATALOGUE.items():
         if kind not in BY_TASKS:
-            yield plain(kind), kind, own.get(kind, [channel for route in row.routes for channel in route])
+            yield plain(kind), kind, _links(kind, own.get(kind, row.channels))
     for task in sender.tasks:
         if task.kind is not TaskKind.BONUS_UPKEEP:
             kind = Kind(task.kind.value)
-            chains = (CATALOGUE[kind].chain(channel, task.channels) for channel in task.channels)
-            yield f"task {task.task_id}", kind, [link for chain in chains for link in chain]
+            yield f"task {task.task_id}", kind, _links(kind, task.channels)
+
+
+def _links(kind: Kind, own: Sequence[str]) -> list[str]:
+    """These channels, and all that takes their place."""
+    return [link for channel in own for link in CATALOGUE[kind].chain(channel, own)]
 
 
 def _closed(sender: Sender, kind: Kind, channel: str) -> bool:

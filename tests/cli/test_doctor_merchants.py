@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.consents import Consents
+from activities.consents import Consents, Suspended
 from activities.database import open_database
 from activities.merchants import Merchants
 from activities.tasks import Tasks
@@ -17,6 +17,7 @@ from commands.doctor_merchants import Sender, findings
 from commands.finding import Finding
 from models.channels import Family
 from models.credits import CreditPolicy
+from models.member_policy import MemberPolicy
 from models.merchant import EmailProvider, Merchant, PushProvider, SmsProvider, SmsSettings
 from models.policy import GatePolicy, Trade
 from models.regular_task import RegularTask, TaskKind
@@ -104,6 +105,17 @@ def test_a_merchant_without_promotional_sms_is_named() -> None:
     """Only promotions are barred there, and go by email instead."""
     (bar,) = found(replace(SHOP, gate=GatePolicy(promotional_sms=False)), tasks=[VIPS])
     assert bar.wrong == "promotional ones are switched off"
+
+
+@requirement("LS-50", "LOY-02")
+def test_a_welcome_that_a_merchant_sends_by_sms_alone_has_its_email_where_it_is_barred() -> None:
+    """And so has an invitation; where email is suspended too, nobody gets them."""
+    by_sms = replace(BARRED, members=MemberPolicy(welcome=("sms",), invitation=("sms",)))
+    _, nobody = found(by_sms)
+    assert nobody.what == "merchant lumi: phone code"
+    no_email = Suspended("lumi", Family.EMAIL, "a bounce", NOW, None, coming=False, ended=False)
+    nobody = found(by_sms, suspended=[no_email])[-1]
+    assert {"member welcome", "invitation", "invitation again"} <= set(nobody.what[15:].split(", "))
 
 
 @requirement("WACA-29b")
