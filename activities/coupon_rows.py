@@ -103,7 +103,8 @@ def with_drop() -> Select[Any]:
     """Coupons, each with the columns of its drop."""
     of_drop = [DROPS.c[name] for name in ("name", "issue_on", "usable_from", "usable_to", "branch_id")]
     same_drop = (DROPS.c.merchant_id == COUPONS.c.merchant_id) & (DROPS.c.drop_id == COUPONS.c.drop_id)
-    return select(*COUPONS.c, *of_drop, DROPS.c.revoked_at).join_from(COUPONS, DROPS, same_drop)
+    of_drop += [DROPS.c.revoked_at, DROPS.c.updated_at]
+    return select(*COUPONS.c, *of_drop).join_from(COUPONS, DROPS, same_drop)
 
 
 def drop_of(row: Row[Any]) -> CouponDrop:
@@ -114,7 +115,8 @@ def drop_of(row: Row[Any]) -> CouponDrop:
 
 def held(row: Row[Any]) -> HeldCoupon:
     """The coupon in a row of `with_drop`."""
-    return HeldCoupon(drop_of(row), row.code, state_of(row), aware(row.added_at), row.member_id)
+    added_at, changed_at = aware(row.added_at), aware(row.updated_at)
+    return HeldCoupon(drop_of(row), row.code, state_of(row), added_at, row.member_id, changed_at)
 
 
 def state_of(row: Row[Any]) -> CouponState:

@@ -29,6 +29,7 @@ from models.member_content import MemberContent
 from models.member_record import begin
 from models.member_state import MemberState, Memory, Profile, profile_of
 from models.merchant import Merchant
+from policies.checks.trade_ban import barred
 
 _memory = TypeAdapter(Memory)
 _log = logging.getLogger(__name__)
@@ -169,6 +170,7 @@ class MemberLife:
             tasks=await tasks_of(connection, merchant.id, paused=False),
             words=await self._consents.words_of(connection, merchant.id, person, merchant.channels),
             clock=person.zone or (zone_of(person.phone, merchant.zone) if person.phone else ""),
+            sms_barred=barred(merchant) is not None,
         )
         overdue = overdue_keys(holdings, now)
         return replace(holdings, under_way=await _under_way(connection, overdue)) if overdue else holdings

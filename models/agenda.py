@@ -47,6 +47,7 @@ class Reason(StrEnum):
     KNOWN_TOO_LATE = "known_too_late"
     NO_ADDRESS = "no_address"
     CHANNEL_OFF = "channel_off"
+    BARRED = "barred"
     SHORT_COUPON = "short_coupon"
     COUPON_REVOKED = "coupon_revoked"
     NOT_WANTED = "not_wanted"
@@ -77,6 +78,7 @@ _SENTENCES = {
     Reason.KNOWN_TOO_LATE: "it became known when it was too late to tell",
     Reason.NO_ADDRESS: "the recipient has no address for this channel",
     Reason.CHANNEL_OFF: "the merchant has not switched this channel on",
+    Reason.BARRED: "the merchant may send no such messages by this channel",
     Reason.SHORT_COUPON: "the coupon can be used for too few days",
     Reason.COUPON_REVOKED: "the coupon is revoked",
     Reason.NOT_WANTED: "the merchant sends none",

@@ -33,10 +33,14 @@ class CouponDrop:
 
 @dataclass(frozen=True)
 class HeldCoupon:
-    """One member's coupon of a drop. With its drop revoked it is revoked too, unless it was redeemed."""
+    """One member's coupon of a drop. With its drop revoked it is revoked too, unless it was redeemed.
+
+    `changed_at`: since when the drop is as it is, UTC.
+    """
 
     drop: CouponDrop
     code: str
     state: CouponState = CouponState.ISSUED
     added_at: datetime | None = None
     member_id: str = ""
+    changed_at: datetime | None = None

@@ -4,6 +4,7 @@ Worked out by the same pure rules that these go by, so that a member's whole fut
 is what comes as things stand: a spend, a redemption or another task makes another one.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,10 +16,11 @@ from models.birthday import next_birthday
 from models.bonus import Lot
 from models.bonus_rules import Window, announced, sum_of, told, told_by, turning_point
 from models.coupon import CouponDrop, CouponState, HeldCoupon
-from models.coupon_agenda import Telling, expiring_telling, issued_telling
+from models.coupon_agenda import Moved, Telling, expiring_telling, issued_telling
 from models.foreseen_ways import Recipient, Words
 from models.ids import coupon_workflow_id, notice_key, task_schedule_id
 from models.member import Member
+from models.member_policy import CouponPolicy
 from models.merchant import Merchant
 from models.notices import Kind
 from models.regular_task import RegularTask, TaskKind
@@ -30,7 +32,7 @@ from models.wave import Wave
 HORIZON = timedelta(days=60)
 """So far ahead the runs of a regular task are tried."""
 RUNS = 70
-"""So many runs of it at most: daily ones up to the horizon, or hourly ones of the day before."""
+"""So many runs of it at most, and as many of those that were: daily ones up to the horizon, hourly ones."""
 SHOWN = 50
 """So much is foreseen at most: what comes first."""
 
@@ -43,7 +45,8 @@ LEDGER = "bonuses"
 class Holdings:
     """What one member holds, and what its merchant sends to whom.
 
-    `words`: what it has said. `clock`: where its quiet hours are; blank is where the merchant is.
+    `words`: what it has said. `clock`: where its quiet hours are; blank is where the merchant is, and of a
+    birthday where it is celebrated. `sms_barred`: the law keeps the merchant from sending SMS.
     `under_way`: of notices whose moment is past, whether they are still to go, by the key; what no attempt
     has been made at is not in it.
     """
@@ -55,6 +58,7 @@ class Holdings:
     tasks: tuple[RegularTask, ...] = ()
     words: Words = field(default_factory=dict)
     clock: str = ""
+    sms_barred: bool = False
     under_way: Mapping[str, bool] = field(default_factory=dict)
 
     @property
@@ -71,7 +75,8 @@ class Holdings:
     @property
     def recipient(self) -> Recipient:
         """Whom its notices go to."""
-        return Recipient(self.merchant, self.member.person, self.clock or self.merchant.zone, self.words)
+        clock = self.clock or self.merchant.zone
+        return Recipient(self.merchant, self.member.person, clock, self.words, sms_barred=self.sms_barred)
 
 
 @dataclass(frozen=True)
@@ -119,9 +124,13 @@ def _still_to_come(holdings: Holdings, found: _Coming, now: datetime) -> Foresee
     return replace(one, goes=one.goes if held else None, until=one.goes if held else found.not_after)
 
 
-def _notice(holdings: Holdings, found: _Coming, kind: Kind, chosen: Iterable[str] | None = None) -> _Coming:
-    """With its channels, and when quiet hours let it go."""
+def _notice(
+    holdings: Holdings, found: _Coming, kind: Kind, chosen: Iterable[str] | None = None, clock: str = ""
+) -> _Coming:
+    """With its channels, and when quiet hours let it go: by `clock`, where that is another."""
     recipient, one = holdings.recipient, found.one
+    if clock:
+        recipient = replace(recipient, zone=clock)
     ways = recipient.ways(kind, None if chosen is None else tuple(chosen))
     channels, hindered, goes = ways.channels, ways.hindered, None
     if channels:
@@ -143,9 +152,23 @@ def _coupons(holdings: Holdings) -> Iterator[_Coming]:
         issued, ends = issued_telling(*known), expiring_telling(*known)
         if issued is not None:
             yield _of_coupon(holdings, drop, Kind.COUPON_ISSUED, "issued", issued, name)
-        if ends is not None:
+        moved = _moved(held, merchant.coupons, zone)
+        if (telling := moved or ends) is not None:
             until, words = str(drop.usable_to), f"{name} can be used until {drop.usable_to}"
-            yield _of_coupon(holdings, drop, Kind.COUPON_EXPIRING, until, ends, words)
+            found = _of_coupon(holdings, drop, Kind.COUPON_EXPIRING, until, telling, words)
+            yield replace(found, begun=moved is not None)
+
+
+def _moved(held: HeldCoupon, policy: CouponPolicy, zone: str) -> Telling | None:
+    """What tells at once of a last day that was moved, if its own moment was past by then.
+
+    Whether there is such a notice, its drop knows: here it is only foreseen once an attempt has been made.
+    """
+    if held.changed_at is None:
+        return None
+    moved = Moved(held.changed_at, policy.least_days)
+    telling = expiring_telling(held.drop, policy, zone, held.added_at, moved)
+    return telling if telling is not None and telling.due == moved.at else None
 
 
 def _of_coupon(
@@ -208,7 +231,8 @@ def _birthday(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator[
             holdings.member.member_id,
         )
         one = Foreseen(task.kind.value, due, gift, task_schedule_id(merchant_id, task.task_id))
-        yield _notice(holdings, _Coming(one, key, end_of_day(day, zone)), Kind.BIRTHDAY, task.channels)
+        found = _Coming(one, key, end_of_day(day, zone))
+        yield _notice(holdings, found, Kind.BIRTHDAY, task.channels, holdings.clock or zone)
 
 
 def _promotion(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator[_Coming]:
@@ -223,8 +247,10 @@ def _promotion(holdings: Holdings, task: RegularTask, now: datetime) -> Iterator
 
 
 def _runs(task: RegularTask, zone: str, after: datetime, now: datetime) -> Iterator[datetime]:
-    runs = islice(task_runs(task, zone, after), RUNS)
-    return takewhile(lambda run: run <= now + HORIZON, runs)
+    """The runs since `after`, in order: of those that were the last ones, of those to come the next."""
+    yield from deque(takewhile(lambda run: run <= now, task_runs(task, zone, after)), maxlen=RUNS)
+    coming = islice(task_runs(task, zone, now), RUNS)
+    yield from takewhile(lambda run: run <= now + HORIZON, coming)
 
 
 def _from_wave(holdings: Holdings, task: RegularTask, wave: Wave, words: str) -> _Coming:

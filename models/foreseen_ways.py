@@ -6,9 +6,10 @@ from datetime import datetime
 
 from models.addressing import hindrance
 from models.agenda import Hindered, Reason
+from models.channels import SMS
 from models.consent import Consent, willing
 from models.merchant import Merchant
-from models.notices import CATALOGUE, Kind
+from models.notices import CATALOGUE, Kind, NoticeClass
 from models.people import Person
 from models.quiet import quiet_until
 
@@ -26,12 +27,16 @@ class Ways:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Whom notices go to, and what decides by which channels and when. `zone`: where its clock stands."""
+    """Whom notices go to, and what decides by which channels and when. `zone`: where its clock stands.
+
+    `sms_barred`: the law keeps the merchant from sending SMS. [LS-40 to LS-43]
+    """
 
     merchant: Merchant
     person: Person
     zone: str
     words: Words = field(default_factory=dict)
+    sms_barred: bool = False
 
     def ways(self, kind: Kind, chosen: Collection[str] | None = None) -> Ways:
         """Of every channel it goes by the first of its chain that can, and what keeps those before from it.
@@ -66,7 +71,13 @@ class Recipient:
         if reason is not None:
             return reason
         notice_class = CATALOGUE[kind].notice_class
+        if channel == SMS and (self.sms_barred or not self._has_sms(notice_class)):
+            return Reason.BARRED
         given = self.words.get((notice_class.word, channel), Consent.NOT_ASKED)
         if willing(self.merchant.gate.of(notice_class).consent, given):
             return None
         return Reason.DECLINED if given is Consent.OPTED_OUT else Reason.NOT_AGREED
+
+    def _has_sms(self, notice_class: NoticeClass) -> bool:
+        """Some merchants have no promotional SMS. [LS-01]"""
+        return notice_class is not NoticeClass.PROMOTIONAL or self.merchant.gate.promotional_sms

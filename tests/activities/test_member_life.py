@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
 
 from activities.bonuses import Bonuses
 from activities.consents import Consents
@@ -22,12 +23,14 @@ from models.agenda import Foreseen, Hindered, Reason
 from models.bonus import Accrual
 from models.consent import Consent, ConsentGiven
 from models.coupon import CouponDrop
+from models.drop_state import DropChange
 from models.member import Member
 from models.member_content import Balance, MemberContent
 from models.member_facts import Purchased, Registered
 from models.member_state import Known, Memory, Stage, memory_of
 from models.merchant import Merchant, SmsProvider, SmsSettings
 from models.notices import Kind, NoticeClass
+from models.policy import Trade
 from models.regular_task import RegularTask, TaskKind
 from models.tables.messages import MessageRow, MessageStatus
 from tests.members import MemberLife as Lived
@@ -144,6 +147,40 @@ async def test_what_is_held_up_is_foreseen_until_the_message_log_has_it(
     async with writing(engine) as connection:
         await connection.execute(update(MessageRow).values(status=MessageStatus.SENT))
     assert await goes() is None
+
+
+@requirement("WACA-38", "MAAC-12")
+async def test_a_moved_last_day_that_waits_for_the_morning_is_foreseen(engine: AsyncEngine) -> None:
+    """Since when the drop is as it is, is kept with it."""
+    await Merchants(engine).apply(replace(SHOP, sms=SmsSettings(SmsProvider.TWSMS)), NOW)
+    await hold(engine)
+    moved = clock("2026-03-26 22:00")
+    drop = replace((await Coupons(engine).drop("shop", "spring")).drop, usable_to=date(2026, 4, 1))
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, started_time=moved)
+    await environment.run(Coupons(engine).write_drop, DropChange(drop))
+    key = "coupon:shop:spring/coupon_expiring/2026-04-01/anna"
+    row = {"notice_key": key, "channel": "sms", "merchant_id": "shop", "lifecycle": "coupon:shop:spring"}
+    common = {"kind": Kind.COUPON_EXPIRING, "role": "member", "due": moved, "not_after": moved + DAY}
+    async with writing(engine) as connection:
+        await connection.execute(insert(MessageRow).values(**row, **common, status=MessageStatus.DEFERRED))
+    await Members(engine).upsert([replace(ANNA, phone="+886912345678")], NOW)
+    life = MemberLife(engine, Merchants(engine))
+    found = (await life.look(Look("shop", "anna", moved + timedelta(hours=1)))).foreseen
+    (one,) = (one for one in found if one.kind == Kind.COUPON_EXPIRING)
+    assert (one.due, one.goes) == (moved, clock("2026-03-27 09:00"))
+
+
+@requirement("LS-41", "LS-50", "MAAC-12")
+async def test_what_a_barred_merchant_sends_by_sms_is_foreseen_by_email(engine: AsyncEngine) -> None:
+    """As the gate will have it."""
+    barred = replace(SHOP, country="CA", trade=(Trade.ALCOHOL,), sms=SmsSettings(SmsProvider.TWSMS))
+    await Merchants(engine).apply(barred, NOW)
+    await hold(engine)
+    await Members(engine).upsert([replace(ANNA, phone="+886912345678")], NOW)
+    found = (await MemberLife(engine, Merchants(engine)).look(LOOK)).foreseen
+    issued = next(one for one in found if one.kind == Kind.COUPON_ISSUED)
+    assert (issued.channels, issued.hindered) == (("email",), (Hindered("sms", Reason.BARRED),))
 
 
 @requirement("MAAC-12")

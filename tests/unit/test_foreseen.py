@@ -16,8 +16,9 @@ from models.coupon import CouponDrop, CouponState, HeldCoupon
 from models.foreseen import BONUSES_BEGIN, BONUSES_END, Holdings, foreseen, overdue_keys
 from models.member import Member
 from models.member_policy import BonusAccount
-from models.merchant import Merchant, SmsProvider, SmsSettings
+from models.merchant import Branch, Merchant, SmsProvider, SmsSettings
 from models.notices import CATALOGUE, Kind
+from models.policy import GatePolicy
 from models.regular_task import Gift, RegularTask, TaskKind
 from tests.members import clock
 from tests.requirements import requirement
@@ -254,6 +255,78 @@ def test_the_next_birthday_is_on_the_members_own_clock() -> None:
     assert coming(tasks=(greets,), member=leap)[0][0] == "2027-02-28 10:00"
     assert coming(tasks=(greets,), member=replace(ANNA, birth_date=None)) == []
     assert coming() == []
+
+
+@requirement("LOY-82")
+def test_a_birthday_waits_for_the_morning_where_it_is_celebrated() -> None:
+    """Of who has neither phone nor zone that is where the branch is; with a phone it is where that is."""
+    shop = replace(SHOP, branches=(Branch("paris", "Paris", zone="Europe/Paris"),))
+    alone = replace(ANNA, phone="", branch_id="paris")
+    greets = (task("greets", TaskKind.BIRTHDAY, at=time(15)),)
+    (one,) = foreseen(Holdings(shop, alone, tasks=greets), NOW)
+    assert (one.due, one.goes) == (clock("2026-03-08 22:00"), None), "three in the afternoon in Paris"
+    (one,) = foreseen(Holdings(shop, alone, tasks=(replace(greets[0], at=time(7)),)), NOW)
+    assert one.goes == clock("2026-03-08 16:00"), "nine in the morning in Paris"
+    (one,) = foreseen(Holdings(shop, replace(ANNA, branch_id="paris"), tasks=greets, clock=SHOP.zone), NOW)
+    assert one.hindered == (Hindered("email", Reason.QUIET_TOO_LONG),), "its day is over by then"
+
+
+@requirement("WACA-38")
+def test_a_moved_last_day_that_is_held_overnight_is_foreseen_once_it_was_tried() -> None:
+    """Moved at ten in the evening, when the moment of its own notice is past: it goes at nine."""
+    moved = clock("2026-03-10 22:00")
+    short = replace(DROP, usable_from=date(2026, 3, 1), usable_to=date(2026, 3, 12))
+    held = HeldCoupon(short, "T-1", added_at=NOW, changed_at=moved)
+    key = "coupon:shop:spring/coupon_expiring/2026-03-12/anna"
+
+    def seen(held: HeldCoupon, **log: bool) -> list[Foreseen]:
+        found = foreseen(Holdings(SHOP, ANNA, (held,), under_way={key: True} if log else {}), later)
+        return [one for one in found if one.kind == Kind.COUPON_EXPIRING]
+
+    later = moved + timedelta(minutes=5)
+    (one,) = seen(held, tried=True)
+    assert (one.due, one.goes, one.channels) == (moved, clock("2026-03-11 09:00"), ("sms",))
+    assert seen(held) == [], "who has not heard of the coupon yet hears of the new day with it"
+    assert overdue_keys(Holdings(SHOP, ANNA, (held,)), later)[-1:] == (key,)
+    assert seen(replace(held, changed_at=NOW), tried=True) == []
+    assert seen(replace(held, added_at=moved + timedelta(seconds=1)), tried=True) == []
+
+
+@requirement("LS-01", "LS-41", "LS-50")
+def test_a_merchant_that_may_send_no_sms_is_shown_with_the_email_in_its_place() -> None:
+    """Barred from all of them, or without promotional ones; nobody is asked about what cannot go."""
+    news = (task("all", TaskKind.PROMOTION, everybody=True, channels=("sms",)),)
+    yes = {("promotional", "email"): Consent.OPTED_IN, ("loyalty", "sms"): Consent.OPTED_OUT}
+    held = Holdings(SHOP, ANNA, (HeldCoupon(DROP, "T-1"),), tasks=news, words=yes)
+
+    def ways(held: Holdings) -> dict[str, Any]:
+        return {one.kind: (one.channels, one.hindered) for one in foreseen(held, NOW)}
+
+    instead = (("email",), (Hindered("sms", Reason.BARRED),))
+    barred = ways(replace(held, sms_barred=True))
+    assert barred["coupon_issued"] == barred["promotion"] == instead
+    without = ways(replace(held, merchant=replace(SHOP, gate=GatePolicy(promotional_sms=False))))
+    assert without["promotion"] == instead
+    assert without["coupon_issued"] == ((), (Hindered("sms", Reason.DECLINED),))
+    assert "may send no such messages" in Reason.BARRED.sentence
+
+
+@requirement("LOY-71", "LS-12")
+@pytest.mark.parametrize(
+    ("cron", "last"), [("0 * * * *", "0100"), ("*/30 * * * *", "0130"), ("*/10 * * * *", "0130")]
+)
+def test_the_runs_that_were_hide_none_that_come(cron: str, last: str) -> None:
+    """However often a task runs: of those that were the last ones count."""
+    lots = (
+        replace(lot(1, 30, "2026-01-01 00:00", "2026-03-03 00:00"), burn_told_by="an earlier run's"),
+        lot(2, 50, "2026-01-01 00:00", "2026-03-04 00:00"),
+    )
+    ends = task("end", TaskKind.BONUS_BURN, cron, days=3)
+    assert "bonus_burn" in {kind for _, kind, _ in coming(lots=lots, tasks=(ends,))}
+    news = task("all", TaskKind.PROMOTION, cron, everybody=True)
+    assert [kind for _, kind, _ in coming(tasks=(news,))] == ["promotion"]
+    newest = overdue_keys(Holdings(SHOP, ANNA, tasks=(news,)), NOW)[-1]
+    assert newest == f"task:shop:all/promotion/20260302T{last}Z/anna"
 
 
 @requirement("LS-12")
