@@ -110,7 +110,7 @@ async def _content(connection: AsyncConnection, asked: _Asked) -> MemberContent:
     content = _one(found, asked)
     if asked.kind is Kind.PROMOTION:
         _, words = words_for(wave, asked.locale, asked.merchant.locale)
-        return replace(content, title=words.title, body=words.body)
+        return replace(content, title=words.title, body=words.body, image=words.image)
     return content
 
 

@@ -14,6 +14,7 @@ from activities.bonuses import Bonuses
 from activities.coupon_holders import Holder
 from activities.coupons import Coupons
 from activities.database import open_database
+from activities.member_samples import real_sample
 from activities.members import Members
 from activities.merchants import Merchants
 from activities.tasks import Tasks
@@ -105,6 +106,18 @@ def test_a_member_is_shown_what_it_would_read(
     found = shown(capsys, tmp_path, kind)
     for words in said:
         assert words in found["text"] + found["subject"]
+
+
+async def test_a_preview_of_a_promotion_has_its_picture(tmp_path: Path) -> None:
+    """In the language that is asked for."""
+    url = f"sqlite:///{tmp_path / 'carillon.db'}"
+    picture = "https://lumi.example/soir.png"
+    shown_words = {**TASKS[-1].words, "fr": Words("Jusqu'à neuf heures.", "Le soir", picture)}
+    engine = open_database(url)
+    await Tasks(engine, Merchants(engine)).keep([replace(TASKS[-1], words=shown_words)], NOW)
+    made = await real_sample(engine, SHOP, "ada", Kind.PROMOTION, "fr", NOW)
+    await engine.dispose()
+    assert made.content.image == picture
 
 
 def test_a_preview_speaks_the_language_that_is_asked_for(
