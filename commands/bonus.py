@@ -19,7 +19,7 @@ from activities.merchants import Merchants
 from commands.bonus_showing import Held, held_document, say_held
 from commands.failures import Mistake
 from commands.output import print_json, say
-from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
+from commands.reach import VAR, Address, AsJson, DataDir, Limit, Namespace, Reach, of_merchant
 from intake import values
 from intake.problems import Wrong, nearest
 from models.bonus import Accrual, BonusError, Refund, Returned, Short, Spend, Spent
@@ -66,7 +66,7 @@ class Place:
 @bonus_app.command()
 def show(
     member: TheMember,
-    limit: Annotated[int, typer.Option(min=1, help="How many entries at the most.")] = 20,
+    limit: Limit = 20,
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
 ) -> None:

@@ -84,6 +84,7 @@ def no(
 @consent_app.command()
 def show(merchant: MerchantId, who: Who, as_json: AsJson = False, data_dir: DataDir = VAR) -> None:
     """The last words of somebody, by class and channel."""
+    _somebody(who)
     rows = asyncio.run(_show(Reach(data_dir), merchant, who))
     if as_json:
         print_json([consent_document(row) for row in rows])
@@ -113,8 +114,11 @@ _Word = tuple[Consent, Sequence[ClassName], Sequence[ChannelName] | None, str, d
 
 
 def _note(reach: Reach, merchant_id: str, who: str, word: _Word) -> None:
+    _somebody(who)
     if len(where := word[3]) > LONGEST_WHERE:
         raise Mistake(f"--where: it has {len(where)} characters: write at most {LONGEST_WHERE}")
+    if not where.strip():
+        raise Mistake("--where: it is blank: write where it was said, or leave it out")
     noted, later = asyncio.run(_keep(reach, merchant_id, who, word))
     for one in noted:
         what = "agrees to" if one.state is Consent.OPTED_IN else "wants no more"
@@ -165,6 +169,11 @@ async def _show(reach: Reach, merchant_id: str, who: str) -> list[dict[str, Any]
         if await Members(engine).get(merchant_id, who) is None:
             raise Mistake(f"{merchant_id} has no member {who!r}: see `carillon member list`")
         return await Consents(engine).said_by(merchant_id, member_subject(who))
+
+
+def _somebody(who: str) -> None:
+    if not who.strip():
+        raise Mistake("WHO: it is blank: write a member's id, an email address or a number")
 
 
 def _is_address(who: str) -> bool:

@@ -16,7 +16,7 @@ from activities.ledger_accounts import Balance, balance, convert, entries, spend
 from activities.merchants import Merchants
 from commands.failures import Mistake
 from commands.output import plain, print_json, say, table, warn
-from commands.reach import VAR, AsJson, DataDir, Reach
+from commands.reach import VAR, AsJson, DataDir, Limit, Reach
 from intake.problems import Wrong
 from intake.values import number
 from models.credit_content import banner
@@ -38,7 +38,7 @@ Change = Callable[[AsyncConnection, Merchant], Awaitable[Balance]]
 @credits_app.command()
 def show(
     merchant: MerchantId,
-    limit: Annotated[int, typer.Option(min=1, help="How many entries at the most.")] = 20,
+    limit: Limit = 20,
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
 ) -> None:

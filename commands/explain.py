@@ -11,7 +11,7 @@ from activities.members import Members
 from activities.message_log import MessageLog
 from commands.failures import Mistake
 from commands.output import plain, print_json, say
-from commands.reach import VAR, AsJson, DataDir, Reach, lifecycle_id
+from commands.reach import VAR, AsJson, DataDir, Limit, Reach, lifecycle_id
 
 Found = list[dict[str, Any]]
 
@@ -23,7 +23,7 @@ def explain(
             help="Its number in the history, or a notice key; or a lifecycle, as `carillon agenda` takes it."
         ),
     ],
-    limit: Annotated[int, typer.Option(min=1, help="Of a lifecycle: how many at the most.")] = 200,
+    limit: Limit = 200,
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
 ) -> None:
@@ -75,6 +75,8 @@ def _lifecycle(given: str) -> str | None:
 
 
 def _nothing(message: str, lifecycle: str) -> str:
+    if lifecycle.startswith("wave:"):
+        return f"there is no message of {lifecycle} yet: see it with `carillon wave show {lifecycle}`"
     if lifecycle:
         return f"there is no message of {lifecycle} yet: {_elsewhere(lifecycle)}"
     return f"no message is {message!r}: see their numbers with `carillon messages`"

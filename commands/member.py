@@ -22,7 +22,7 @@ from commands.member_import import import_
 from commands.member_tell import tell
 from commands.membership import Membership, Registration
 from commands.output import err, out, plain, print_json, say, table, warn
-from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach, of_merchant
+from commands.reach import VAR, Address, AsJson, DataDir, Limit, Namespace, Reach, of_merchant
 from intake.members import read_member
 from models.agenda import Status
 from models.consent import member_subject
@@ -57,7 +57,7 @@ def list_(
     without_email: Annotated[
         bool, typer.Option("--without-email", help="Only those who have no email address.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 200,
+    limit: Limit = 200,
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
 ) -> None:

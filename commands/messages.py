@@ -16,7 +16,7 @@ from activities.merchants import Merchants
 from activities.message_log import MessageLog
 from commands.failures import Mistake
 from commands.output import STYLES, plain, print_json, say, table, warn
-from commands.reach import VAR, AsJson, DataDir, Reach, lifecycle_id, of_merchant
+from commands.reach import VAR, AsJson, DataDir, Limit, Reach, lifecycle_id, of_merchant
 from models.member import Member
 from models.showing import utc_text
 
@@ -36,7 +36,7 @@ def messages(
         str | None,
         typer.Option(help="Only to this member, by whatever lifecycle or wave.", metavar="MERCHANT/ID"),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 200,
+    limit: Limit = 200,
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
 ) -> None:

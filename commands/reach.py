@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -35,11 +36,14 @@ Address = Annotated[
     str | None, typer.Option(help="Temporal's host:port.  [default: TEMPORAL_ADDRESS, or what `up` runs]")
 ]
 Namespace = Annotated[str | None, typer.Option(help="Temporal's namespace.  [default: TEMPORAL_NAMESPACE]")]
+Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many at the most.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Lifecycle = Annotated[
     str, typer.Argument(help="booking:MERCHANT:ID, member:MERCHANT:ID or coupon:MERCHANT:ID", metavar="ID")
 ]
 VAR = Path("var")
+LIFECYCLE = re.compile(r"[^\s:/]+:[^\s:/]+:[^\s:/]+")
+"""Three parts, none of them empty: a kind, a merchant, an id."""
 LIVING = ("booking", "member", "coupon")
 """The kinds of workflow that are lifecycles."""
 
@@ -153,11 +157,10 @@ def of_merchant(given: str, what: str, form: str, prefix: str = "") -> tuple[str
 def lifecycle_id(given: str) -> str:
     """The id of a lifecycle; `lumi/b-1` is short for `booking:lumi:b-1`."""
     merchant_id, slash, booking_id = given.partition("/")
-    if slash:
-        return booking_workflow_id(merchant_id, booking_id)
-    if given.count(":") != 2:
+    id_ = booking_workflow_id(merchant_id, booking_id) if slash else given
+    if LIFECYCLE.fullmatch(id_) is None:
         raise Mistake(f"{given!r} is no lifecycle: write it as booking:MERCHANT:ID or member:MERCHANT:ID")
-    return given
+    return id_
 
 
 def living_id(given: str) -> str:

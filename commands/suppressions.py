@@ -12,7 +12,7 @@ from activities.database import aware
 from activities.merchants import Merchants
 from commands.failures import Mistake
 from commands.output import print_json, say, table
-from commands.reach import VAR, AsJson, DataDir, Reach
+from commands.reach import VAR, AsJson, DataDir, Limit, Reach
 from commands.recipients import ChannelName, address_of
 from models.consent import Suppression, given_reason
 from models.showing import utc_text
@@ -32,7 +32,7 @@ Channel = Annotated[
 def list_(
     merchant: Annotated[str | None, typer.Option(help="Only of this merchant.", metavar="ID")] = None,
     lifted: Annotated[bool, typer.Option("--lifted", help="Those that were lifted, too.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 200,
+    limit: Limit = 200,
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from commands.output import plain, print_json, say, table
-from commands.reach import VAR, Address, AsJson, DataDir, Namespace, Reach
+from commands.reach import VAR, Address, AsJson, DataDir, Limit, Namespace, Reach
 from commands.wave_calls import Listed, listed, progress_of, tell, wave_id
 from models.showing import shown_time, utc_text
 from models.wave_showing import counted, next_words, progress_document
@@ -22,7 +22,7 @@ WaveId = Annotated[str, typer.Argument(help="wave:MERCHANT:ID", metavar="ID")]
 @wave_app.command("list")
 def list_(
     merchant: Annotated[str, typer.Option(help="Only those of this merchant.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="So many, the newest.")] = 50,
+    limit: Limit = 50,
     as_json: AsJson = False,
     data_dir: DataDir = VAR,
     address: Address = None,

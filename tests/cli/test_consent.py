@@ -105,6 +105,9 @@ def test_who_has_said_nothing_is_told_so(capsys: pytest.CaptureFixture[str]) -> 
         (["no", "lumi", "a@b.tw", "--class", "loyalty", "--by", "email", "--by", "sms"], "--by: an address"),
         (["no", "lumi", "ada", "--class", "loyalty", "--at", "yesterday"], "--at: 'yesterday'"),
         (["no", "lumi", "ada", "--class", "loyalty", "--where", "x" * 65], "--where: it has 65 characters"),
+        (["no", "lumi", "ada", "--class", "loyalty", "--where", " "], "--where: it is blank"),
+        (["yes", "lumi", "", "--class", "loyalty"], "WHO: it is blank: write a member's id"),
+        (["show", "lumi", " "], "WHO: it is blank: write a member's id"),
     ],
 )
 def test_what_cannot_be_meant_is_named(

@@ -127,6 +127,46 @@ def test_the_messages_of_nobody_are_not_an_empty_list(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.usefixtures("database")
+def test_a_wave_without_a_message_is_shown_by_its_own_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no agenda."""
+    assert run(["explain", "wave:lumi:news"]) == 1
+    words = " ".join(capsys.readouterr().err.split())
+    assert "there is no message of wave:lumi:news yet: see" in words
+    assert "`carillon wave show wave:lumi:news`" in words
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("named", ["lumi/a:b", "lu:mi/x", "booking:lumi:a/b", "/", "lumi/", "::", "a:b:"])
+@pytest.mark.parametrize("command", [["agenda"], ["messages", "--lifecycle"], ["fast-forward"]])
+def test_what_is_no_id_of_a_lifecycle_is_named(
+    command: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kind, a merchant and an id, each of which is something."""
+    assert run([*command, named, *["1d"] * (command == ["fast-forward"])]) == 1
+    assert f"{named!r} is no lifecycle: write it as booking:MERCHANT:ID" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["messages"], ["explain", "lumi/b1"], ["member", "list"], ["bonus", "show", "lumi/ada"],
+        ["credits", "show", "lumi"], ["suppressions", "list"], ["wave", "list"],
+    ],
+)  # fmt: skip
+def test_more_than_any_database_counts_cannot_be_asked_for(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A million at the most."""
+    assert run([*command, "--limit", "9" * 23]) == 1
+    assert "'--limit': Input should be less than or equal to 1000000" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+@pytest.mark.usefixtures("database")
 def test_a_lifecycle_without_a_message_is_on_an_agenda(capsys: pytest.CaptureFixture[str]) -> None:
     """It may have left out all it had."""
     assert run(["explain", "lumi/b2"]) == 1
