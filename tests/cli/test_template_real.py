@@ -22,6 +22,7 @@ from cli import run
 from models.bonus import Accrual
 from models.coupon import CouponDrop
 from models.member import Member
+from models.member_content import MemberContent
 from models.member_policy import BonusAccount
 from models.notices import CATALOGUE, Kind
 from models.regular_task import Gift, RegularTask, TaskKind
@@ -117,6 +118,7 @@ async def test_a_preview_of_a_promotion_has_its_picture(tmp_path: Path) -> None:
     await Tasks(engine, Merchants(engine)).keep([replace(TASKS[-1], words=shown_words)], NOW)
     made = await real_sample(engine, SHOP, "ada", Kind.PROMOTION, "fr", NOW)
     await engine.dispose()
+    assert isinstance(made.content, MemberContent)
     assert made.content.image == picture
 
 
