@@ -104,8 +104,9 @@ class BonusHolders:
     ) -> int:
         """Take marks off lots that are still ahead, so that a later run tells of them; some at a time.
 
-        Where nothing was sent, and something was missed or lapsed or had not come so far. What only the gate
-        refused stays marked: a later run would be refused as well.
+        Where nothing was sent, and something was missed or lapsed or had not come so far: an email, say, in
+        the place of an SMS that failed. What was only refused or failed for good stays marked: the message
+        of a later run would be, too.
         """
         ahead, mine = self._ahead(self._moment, wave, merchant, now), key_of(wave, "")
         marks = [mine]
@@ -147,6 +148,8 @@ class BonusHolders:
 
 _UNSENT = (MessageStatus.MISSED, MessageStatus.LAPSED, MessageStatus.WAITING, MessageStatus.DEFERRED)
 """Of these a message has not gone; where its run is over, the last two do not go any more either."""
+_FOR_GOOD = (MessageStatus.REFUSED, MessageStatus.FAILED)
+"""Of these a message has not gone by one channel: where none was missed by another, a later one would not."""
 
 BONUS_SELECTIONS: Mapping[str, Selection] = {
     what.value: BonusHolders(what) for what in (TaskKind.BONUS_ACTIVATION, TaskKind.BONUS_BURN)
@@ -154,11 +157,11 @@ BONUS_SELECTIONS: Mapping[str, Selection] = {
 
 
 def _in_vain(key: ColumnElement[str]) -> ColumnElement[bool]:
-    """Nothing of the message of that key went, or may have, and not all of it was refused."""
+    """Nothing of the message of that key went, or may have, and not all of it was refused or failed."""
     theirs = exists().where(MESSAGES.c.notice_key == key)
-    went = theirs.where(or_(MESSAGES.c.doubtful, MESSAGES.c.status.not_in([*_UNSENT, MessageStatus.REFUSED])))
-    refused = theirs.where(MESSAGES.c.status == MessageStatus.REFUSED)
-    return and_(~went, or_(~refused, theirs.where(MESSAGES.c.status.in_(_UNSENT))))
+    went = theirs.where(or_(MESSAGES.c.doubtful, MESSAGES.c.status.not_in([*_UNSENT, *_FOR_GOOD])))
+    again = theirs.where(MESSAGES.c.status.in_(_FOR_GOOD))
+    return and_(~went, or_(~again, theirs.where(MESSAGES.c.status.in_(_UNSENT))))
 
 
 def _enough(lots: Select[Any], wave: Wave) -> Select[Any]:

@@ -23,7 +23,7 @@ LONGEST_LIFE = 36_500
 LONGEST_SMS = 300
 """Characters of a promotional SMS. [LS-10]"""
 NOTICES = (TaskKind.BONUS_ACTIVATION, TaskKind.BONUS_BURN)
-LATEST = 23
+LATEST = 22
 """Hours: past them nothing of a notice's or a promotion's run is sent any more."""
 OF_A_NOTICE = ("cron", "days", "minimum", "channels", "currency")
 FIELDS: Mapping[TaskKind, tuple[str, ...]] = {
@@ -47,7 +47,7 @@ class TaskEntry:
     `groups`: a promotion goes to the members of at least one of them. `everybody`: true lets a promotion
     without groups go to all members. `words`: a promotion's text, by locale.
     `catch_up_hours`: a run missed by more than this is not made up for; for bonus notices and promotions at
-    most 23. A birthday's greeting is not, either; its gift is.
+    most 22. A birthday's greeting is not, either; its gift is.
     """
 
     id: str

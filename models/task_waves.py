@@ -14,8 +14,11 @@ from models.task_runs import last_midnight, task_runs
 from models.timing import Offset, local_day, moment
 from models.wave import Audience, Wave
 
-WORTH = timedelta(hours=23)
-"""How long the notices of a task are worth sending, birthdays aside: not into the next day's run."""
+WORTH = timedelta(hours=22)
+"""How long the notices of a task are worth sending, birthdays aside: not into the next day's run.
+
+That comes after 23 hours where the clocks go forward.
+"""
 SURELY = timedelta(minutes=10)
 """So long after it nothing is being sent of them any more: longer than one go at a page."""
 LONGEST_DAY = timedelta(hours=25)

@@ -26,7 +26,7 @@ from activities.database import open_database, reading, writing
 from activities.handing_over import HandingOver
 from activities.members import Members
 from activities.merchants import Merchants
-from activities.message_log import MessageLog
+from activities.message_log import Closing, MessageLog
 from activities.message_rows import Asked, Claim, Left
 from activities.pipeline import Pipeline
 from activities.rates import Rates
@@ -36,6 +36,8 @@ from activities.wave_rows import key_of
 from activities.waves import Waves
 from channels.base import DeliveryError, Message, Receipt
 from channels.registry import Channels
+from models import task_waves
+from models.agenda import Delivery, Notice
 from models.bonus import Accrual, EntryKind, Lot, Spend
 from models.bonus_rules import Window, announced, sum_of
 from models.bonus_rules import told as told_of
@@ -44,8 +46,10 @@ from models.member import Member
 from models.member_content import Balance, BonusView
 from models.merchant import Merchant
 from models.notices import Kind
+from models.people import Person, Role
 from models.policy import ClassPolicy, ConsentRule, GatePolicy
 from models.regular_task import RegularTask, TaskKind
+from models.tables.messages import MessageStatus
 from models.task_waves import TaskRun, bonus_wave
 from models.wave import Audience, Wave
 from models.wave_state import CloseWave, Cut, CutOrder, Page, PageDone, PageOrder, WaveOptions
@@ -330,9 +334,10 @@ async def test_what_a_wave_could_tell_nobody_a_later_run_tells(engine: AsyncEngi
 
 @requirement("LOY-71")
 async def test_a_wave_is_over_before_the_next_days_run(engine: AsyncEngine) -> None:
-    """What it gives back, that one finds."""
+    """What it gives back, that one finds: also on the day that has one hour less."""
     await a_lot(engine, "ada")
     assert run_of(NOW).not_after < NOW + DAY
+    assert task_waves.over(key_of(run_of(NOW), ""), NOW + timedelta(hours=23))
 
 
 @requirement("LOY-71")
@@ -356,6 +361,36 @@ async def test_what_the_gate_refused_stays_marked(engine: AsyncEngine) -> None:
     assert (await deliver(engine, Post(), asked)).counts.skips == 1
     await close(engine, asked, NOW)
     assert await cut_first(engine, run_of(NOW + DAY), NOW + DAY) == ()
+
+
+@requirement("LOY-71", "LS-50")
+@pytest.mark.parametrize("rule", ["", "address"])
+async def test_an_email_that_is_missed_in_the_place_of_an_sms_leaves_its_bonuses_to_the_next_run(
+    engine: AsyncEngine, rule: str
+) -> None:
+    """The SMS failed for good, or was refused; where the email fails too, the next run would fail as well."""
+    await a_lot(engine, "ada", "bo")
+    asked = replace(run_of(NOW), channels=("sms",))
+    await marked(engine, asked, ("ada", "bo"))
+    sms = MessageStatus.REFUSED if rule else MessageStatus.FAILED
+    closings = [
+        closing(asked, name, channel, status, rule)
+        for name, email in (("ada", MessageStatus.MISSED), ("bo", MessageStatus.FAILED))
+        for channel, status in (("sms", sms), ("email", email))
+    ]
+    await MessageLog(engine).close(closings)
+    await close(engine, asked, NOW + timedelta(hours=23, seconds=1))
+    assert await cut_first(engine, run_of(NOW + DAY), NOW + DAY) == ("ada",)
+
+
+def closing(asked: Wave, name: str, channel: str, status: MessageStatus, rule: str) -> Closing:
+    """What became of a member's message of that wave by one channel."""
+    person = Person(name.title(), email=f"{name}@example.com", member_id=name, id=name)
+    notice = Notice(
+        key_of(asked, name), asked.kind, Role.MEMBER, person, ("sms",), asked.due, asked.not_after
+    )
+    delivery = Delivery(notice, None, "lumi", asked.lifecycle)
+    return Closing(delivery, channel, status, "a test", NOW, rule)
 
 
 @requirement("LOY-71")

@@ -103,7 +103,7 @@ def _plain(data: Any) -> Any:
         (NEWS, {"groups": ["a;b"]}, "groups: [...] names a group 'a;b': leave out semicolons"),
         (NEWS, {"groups": [" "]}, "groups: [...] names a group ' ': leave out semicolons, and blanks"),
         (NEWS, {"groups": ["x" * 65]}, "groups: [...] names a group 'xxx"),
-        (BURN, {"catch_up_hours": 24}, "catch_up_hours: 24 is too late: its messages go on the day of their"),
+        (BURN, {"catch_up_hours": 23}, "catch_up_hours: 23 is too late: its messages go on the day of their"),
         (NEWS, {"catch_up_hours": 48}, "catch_up_hours: 48 is too late: its messages go on the day of their"),
     ],
 )  # fmt: skip
