@@ -46,7 +46,7 @@ class TaskReport:
 
     `gifts`: how many members have a birthday's bonuses; `bonuses`: what upkeep did, in words. `broken_off`:
     so many of its waves were terminated. `missed`: to so many members it came too late. `left`: for each zone
-    whose birthdays it let be, why, in words.
+    whose birthdays or greetings it let be, why, in words.
     """
 
     run_at: datetime
@@ -86,8 +86,8 @@ class TaskReport:
         )
 
     def leaving(self, why: str) -> "TaskReport":
-        """With one zone more whose birthdays were let be."""
-        return replace(self, left=(*self.left, why))
+        """With one zone more whose birthdays were let be, where there is a reason."""
+        return replace(self, left=(*self.left, why)) if why else self
 
 
 def run_stamp(run: datetime) -> str:
@@ -184,6 +184,20 @@ def why_left(
     if moved and moment(occasion.day, Offset(at=task.at), occasion.zone) >= last_midnight(run.zone, now):
         return f"another run comes at {task.at:%H:%M}"
     return ""
+
+
+def greetings(
+    run: TaskRun, occasion: Occasion, now: datetime, *, leaves: bool = True
+) -> tuple[list[Wave], str]:
+    """The wave that greets, begun at `now`; or none, and why in words.
+
+    A run that is asked for, as by whoever applies the task, `leaves` a greeting that is too late: called
+    missed it is the year's, and with the hour mended that day nobody would be greeted.
+    """
+    wave = birthday_wave(run, occasion, now)
+    if leaves and run.at is not None and now > wave.not_after:
+        return [], f"too late to greet at {run.task.at:%H:%M}"
+    return [wave], ""
 
 
 def birthday_wave(run: TaskRun, occasion: Occasion, now: datetime) -> Wave:

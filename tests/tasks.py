@@ -10,21 +10,24 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleBackfill, WorkflowHandle
+from temporalio.service import RPCError
 
 from activities.bonuses import Bonuses
 from activities.members import Members
 from activities.merchants import Merchants
 from activities.tasks import Tasks
 from channels.base import Abilities, DeliveryError, Message, Receipt
+from commands.task_schedules import TaskSchedules
 from models.bonus import Accrual
+from models.ids import task_schedule_id
 from models.member import Member
 from models.member_policy import BonusAccount
 from models.merchant import Merchant
 from models.policy import ClassPolicy, GatePolicy
 from models.regular_task import RegularTask, TaskKind
 from models.task_waves import TaskReport, TaskRun
-from tests.world import MERCHANT, World, a_world, now
+from tests.world import MERCHANT, World, a_world, eventually, now
 from worker import running_worker
 from workflows.regular_task import RegularTaskWorkflow
 
@@ -130,3 +133,28 @@ async def run(world: World, task: RegularTask, at: datetime) -> TaskReport:
     if left > timedelta(0):
         await world.skipper.fast_forward(handle, left)
     return await asyncio.wait_for(handle.result(), 30)
+
+
+async def started(world: World, run: TaskRun, at: datetime) -> TaskReport:
+    """What comes of the run that a schedule starts for that moment, as if it had come just now."""
+    schedules = TaskSchedules(world.client, world.settings.task_queue, f"{SHOP.id}-{uuid4().hex[:8]}")
+    name = task_schedule_id(schedules.merchant_id, run.task.task_id)
+    await schedules.put(run, now())
+    handle = world.client.get_schedule_handle(name)
+    await handle.pause()
+    await handle.backfill(ScheduleBackfill(at - timedelta(seconds=1), at + timedelta(seconds=1)))
+    run_id = f"{task_schedule_id(SHOP.id, run.task.task_id)}-{at:%Y-%m-%dT%H:%M:%SZ}"
+
+    async def result() -> TaskReport | None:
+        begun: WorkflowHandle[Any, TaskReport] = world.client.get_workflow_handle(
+            run_id, result_type=TaskReport
+        )
+        try:
+            return await begun.result()
+        except RPCError:
+            return None
+
+    try:
+        return await eventually(result)
+    finally:
+        await schedules.remove(run.task.task_id)

@@ -21,8 +21,8 @@ with workflow.unsafe.imports_passed_through():
         TaskRun,
         birthday_numbers,
         birthday_occasions,
-        birthday_wave,
         bonus_wave,
+        greetings,
         in_time,
         overtaken,
         patience,
@@ -135,7 +135,9 @@ class RegularTaskWorkflow:
                 summary=f"birthday gifts in {occasion.zone}",
             )
             self.report = self.report.plus(gifts=gifts)
-        await self.send([birthday_wave(job, occasion, workflow.now())])
+        waves, why = greetings(job, occasion, workflow.now(), leaves=self.anew)
+        self.report = self.report.leaving(why)
+        await self.send(waves)
 
     async def as_it_stands(self, occasion: Occasion) -> TaskRun | None:
         """The run with its task as it stands now; None where it lets the birthday be."""
@@ -148,10 +150,8 @@ class RegularTaskWorkflow:
             summary="the task as it stands now",
         )
         why = why_left(self.job, occasion, standing.task, workflow.now(), paused=standing.paused)
-        if why or standing.task is None:
-            self.report = self.report.leaving(why)
-            return None
-        return replace(self.job, task=standing.task)
+        self.report = self.report.leaving(why)
+        return None if why or standing.task is None else replace(self.job, task=standing.task)
 
     async def send(self, waves: list[Wave]) -> None:
         """Start the waves and wait for their ends. One that is under way already is left to itself."""

@@ -7,27 +7,25 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
-from temporalio.client import Client, ScheduleBackfill, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.bonus_books import LOTS
 from activities.database import reading
 from activities.merchants import Merchants
 from activities.tasks import Tasks
-from commands.task_schedules import TaskSchedules
 from models.bonus import Accrual
 from models.credits import to_points
-from models.ids import task_schedule_id, wave_workflow_id
+from models.ids import wave_workflow_id
 from models.regular_task import Gift, TaskKind
-from models.task_waves import TaskReport, TaskRun, run_stamp
+from models.task_waves import TaskRun, run_stamp
 from models.timing import local_day
 from models.wave import Words
 from tests.requirements import requirement
-from tests.tasks import SHOP, TAIPEI, a_shop, accrue, at_ten, enrol, lot, member, run, task
+from tests.tasks import SHOP, TAIPEI, a_shop, accrue, at_ten, enrol, lot, member, run, started, task
 from tests.world import World, eventually, now
 from workflows.wave import WaveWorkflow
 
@@ -269,31 +267,6 @@ async def held(world: World) -> dict[str, Decimal]:
         for member_id, units in await connection.execute(select(LOTS.c.member_id, LOTS.c.remaining)):
             found[member_id] = found.get(member_id, Decimal(0)) + to_points(units)
     return found
-
-
-async def started(world: World, run: TaskRun, at: datetime) -> TaskReport:
-    """What comes of the run that a schedule starts for that moment, as if it had come just now."""
-    schedules = TaskSchedules(world.client, world.settings.task_queue, f"{SHOP.id}-{uuid4().hex[:8]}")
-    name = task_schedule_id(schedules.merchant_id, run.task.task_id)
-    await schedules.put(run, now())
-    handle = world.client.get_schedule_handle(name)
-    await handle.pause()
-    await handle.backfill(ScheduleBackfill(at - timedelta(seconds=1), at + timedelta(seconds=1)))
-    run_id = f"{task_schedule_id(SHOP.id, run.task.task_id)}-{at:%Y-%m-%dT%H:%M:%SZ}"
-
-    async def result() -> TaskReport | None:
-        begun: WorkflowHandle[Any, TaskReport] = world.client.get_workflow_handle(
-            run_id, result_type=TaskReport
-        )
-        try:
-            return await begun.result()
-        except RPCError:
-            return None
-
-    try:
-        return await eventually(result)
-    finally:
-        await schedules.remove(run.task.task_id)
 
 
 async def test_what_a_schedule_starts_is_the_run_of_its_moment(temporal: Client, tmp_path: Path) -> None:
