@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -106,3 +106,25 @@ async def test_who_gives_up_waiting_leaves_the_others_alone(engine: AsyncEngine)
     ]
     with pytest.raises(asyncio.CancelledError):
         tasks[3].result()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_transaction_that_postgresql_ended_for_anothers_sake_is_carried_out_again(
+    engine: AsyncEngine,
+) -> None:
+    """Two lock the same two things in opposite order: one is ended, and both are answered."""
+    both_hold, begun = asyncio.Barrier(2), list[int]()
+
+    async def answer(connection: AsyncConnection, requests: Sequence[int]) -> Sequence[int]:
+        (first,) = requests
+        begun.append(first)
+        await connection.execute(select(func.pg_advisory_xact_lock(first)))
+        if len(begun) <= 2:
+            await both_hold.wait()
+        await connection.execute(select(func.pg_advisory_xact_lock(3 - first)))
+        return requests
+
+    batches = [Batch[int, int](engine, answer) for _ in range(2)]
+    answers = await asyncio.gather(*(batch.ask(number) for number, batch in enumerate(batches, 1)))
+    assert answers == [1, 2]
+    assert len(begun) == 3
