@@ -394,6 +394,20 @@ async def test_closing_leaves_those_alone_who_are_in_the_audience_still(shop: As
     assert rows == {("today", "lapsed"): MANY, ("todax", "waiting"): MANY}
 
 
+async def test_a_cancelled_wave_waits_for_what_an_attempt_may_have_in_hand(shop: AsyncEngine) -> None:
+    """Its worker died in the middle of a page: what it had in hand is settled once that is surely over."""
+    made = greeting()
+    with pytest.raises(Death):
+        await deliver(waves(shop, Counting(), MortalLog(shop, "after the claim", 0)), made)
+    the = waves(shop, Counting())
+    with pytest.raises(ApplicationError, match="an attempt is handing it over still"):
+        await attempt().run(the.close, CloseWave(made, everybody=True))
+    assert Counter((await statuses(shop, made)).values()) == {"handing_over": HAND}
+    later = attempt(2, NOW + 2 * ALIVE)
+    assert await later.run(the.close, CloseWave(made, everybody=True)) == HAND
+    assert Counter((await statuses(shop, made)).values()) == {"uncertain": HAND}
+
+
 @pytest.mark.parametrize("everybody", [False, True])
 async def test_closing_leaves_messages_of_another_wave_of_that_subject_alone(
     shop: AsyncEngine, everybody: bool
