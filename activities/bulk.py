@@ -1,7 +1,9 @@
 """Statements for many rows or keys at a time, without SQLAlchemy's work on each of them."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
+from functools import lru_cache
+from itertools import chain
 from json import dumps
 from operator import itemgetter
 from typing import Any
@@ -18,60 +20,92 @@ from sqlalchemy import (
     Table,
     any_,
     bindparam,
+    column,
     func,
     select,
     type_coerce,
 )
+from sqlalchemy import table as values_table
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import UpdateBase
 
 Process = Callable[[Any], Any]
-Rows = Collection[Mapping[str, Any]]
+Rows = Sequence[Mapping[str, Any]]
 
 
 class Bulk:
-    """A statement that is compiled once, and carried out for many rows by name.
+    """A statement that is carried out once for many rows, which it finds in the table `given` (see below).
 
-    SQLAlchemy looks at every value of every row anew; of a page of messages most are the same.
-    `names` are the columns of an insert or of what an update sets.
+    It is compiled once. SQLAlchemy looks at every value of every row anew; of a page of messages most are
+    the same. Row by row SQLite lets go of the interpreter for each, and waits until it has it again.
     """
 
-    def __init__(self, dialect: Dialect, statement: UpdateBase, names: Sequence[str] = ()) -> None:
-        compiled = statement.compile(dialect=dialect, column_keys=list(names) or None)
-        order = compiled.positiontup or ()
+    def __init__(self, dialect: Dialect, statement: UpdateBase, table: Table, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        self._row = itemgetter(*names)
+        self._process = [_process(table.c[name].type, dialect) for name in names]
+        self._arrays = dialect.name == "postgresql"
+        compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": not self._arrays})
         self._text = str(compiled)
-        self._given = [name for name in order if compiled.binds[name].required]
-        self._row = itemgetter(*self._given)
-        self._order = [(name, compiled.binds[name].value) for name in order]
-        self._process = {name: _process(compiled.binds[name].type, dialect) for name in order}
+        self._order = [(name, compiled.binds[name].value) for name in compiled.positiontup or ()]
+        # Of a page the same values differ again and again: SQLite knows the text, and plans it once.
+        self._written_out = lru_cache(maxsize=100)(self._write_out)
 
-    async def for_each(self, connection: AsyncConnection, rows: Rows) -> CursorResult[Any]:
-        """Once for each row."""
-        columns = self._columns(rows)
-        return await connection.exec_driver_sql(self._text, list(zip(*columns, strict=True)))
+    async def for_all(self, connection: AsyncConnection, rows: Rows) -> list[CursorResult[Any]]:
+        """Once for all of them, or for so many at a time as SQLite takes."""
+        if self._arrays:
+            columns = dict(zip(self._names, map(list, self._columns(rows)), strict=True))
+            values = tuple(columns.get(name, value) for name, value in self._order)
+            return [await connection.exec_driver_sql(self._text, values)]
+        pages = [rows[start : start + MOST] for start in range(0, len(rows), MOST)]
+        return [await connection.exec_driver_sql(*self._with_values(page)) for page in pages]
 
-    async def for_all(self, connection: AsyncConnection, rows: Rows) -> CursorResult[Any]:
-        """Once, for a statement that takes its rows from `table_of`."""
-        values = [
-            list(column) if name in self._given else value
-            for (name, value), column in zip(self._order, self._columns(rows), strict=True)
-        ]
-        return await connection.exec_driver_sql(self._text, tuple(values))
+    def _with_values(self, rows: Rows) -> tuple[str, tuple[Any, ...]]:
+        """The statement with its rows: what differs is a table of values, what is the same comes once."""
+        columns = dict(zip(self._names, map(tuple, self._columns(rows)), strict=True))
+        own = tuple(
+            name
+            for number, (name, column) in enumerate(columns.items())
+            if not number or column.count(column[0]) != len(column)
+        )
+        text, order = self._written_out(own, len(rows))
+        values = {name: column[:1] for name, column in columns.items()}
+        values[VALUES] = tuple(chain.from_iterable(zip(*(columns[name] for name in own), strict=True)))
+        return text, tuple(chain.from_iterable(values[name] for name in order))
 
-    def _columns(self, rows: Rows) -> list[Iterable[Any]]:
-        given = dict(zip(self._given, zip(*map(self._row, rows), strict=True), strict=True))
-        return [
-            _written(given[name], self._process[name]) if name in given else repeat(value, len(rows))
-            for name, value in self._order
-        ]
+    def _write_out(self, own: tuple[str, ...], count: int) -> tuple[str, tuple[str, ...]]:
+        """The text for so many rows of which these columns differ; and what is given in its order."""
+        order: list[str] = []
+
+        def place(found: re.Match[str]) -> str:
+            if (name := found["name"]) is None:
+                order.append(VALUES)
+                rows = ", ".join([f"({', '.join('?' * len(own))})"] * count)
+                return f"FROM (VALUES {rows}) AS given"
+            if name in own:
+                return f"given.column{own.index(name) + 1}"
+            order.append(name)
+            return "?"
+
+        return re.sub(r"\bFROM given\b|\bgiven\.(?P<name>\w+)", place, self._text), tuple(order)
+
+    def _columns(self, rows: Rows) -> Iterator[Iterable[Any]]:
+        return map(_written, zip(*map(self._row, rows), strict=True), self._process)
 
 
-def table_of(table: Table, names: Sequence[str]) -> FromClause:
-    """Rows with these columns of a table, that come with the statement. PostgreSQL's alone.
+VALUES = "VALUES"
+MOST = 500
+"""So many rows at a time on SQLite, which counts the values of a statement."""
+
+
+def given(dialect: Dialect, table: Table, names: Sequence[str]) -> FromClause:
+    """The rows of a `Bulk`, with these columns of a table.
 
     Strings have no length here: a cast to a shorter one would cut them, where the table refuses them.
     """
+    if dialect.name != "postgresql":
+        return values_table("given", *(column(name, table.c[name].type) for name in names))
     types = [table.c[name].type for name in names]
     arrays = [
         bindparam(name, type_=ARRAY(String() if type_.python_type is str else type_), required=True)

@@ -7,13 +7,13 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Dialect, Row, and_, bindparam, func, not_, or_, select, update
+from sqlalchemy import CursorResult, Dialect, Row, and_, bindparam, func, not_, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.batch import OUT_OF_REACH, Batch
-from activities.bulk import Bulk, all_rows, among, table_of
+from activities.bulk import Bulk, all_rows, among, given
 from activities.caps import over_the_cap, take_turns
 from activities.consents import Consents
 from activities.database import reading, transact
@@ -29,7 +29,6 @@ from activities.message_rows import (
     NOT_YET,
     ON_THE_WAY,
     THEIRS,
-    THERE,
     Asked,
     Claim,
     Closing,
@@ -75,6 +74,10 @@ _LEAVING = (
     .returning(MESSAGES.c.notice_key)
 )
 """Marks what one attempt holds still of one channel, and tells what that is."""
+
+_WRITTEN = select(MESSAGES.c.notice_key, MESSAGES.c.channel).where(
+    MESSAGES.c.id.between(bindparam("first"), bindparam("last"))
+)
 
 
 @dataclass(frozen=True)
@@ -288,13 +291,9 @@ class MessageLog:
         ordered = sorted(left, key=lambda one: one.claim.place)
         owing = any(one.refund or one.free or one.charged for one in ordered)
         back = await _held_still(connection, ordered) if owing else []
-        if connection.dialect.name == "postgresql":
-            rows = [{**named(one.claim), **left_columns(one)} for one in ordered]
-            written = await self._left.for_all(connection, rows)
-        else:
-            rows = [{**holder(one.claim), **left_columns(one)} for one in ordered]
-            written = await self._left.for_each(connection, rows)
-        overtaken = set() if written.rowcount == len(rows) else await _overtaken(connection, ordered)
+        rows = [{**named(one.claim), **left_columns(one)} for one in ordered]
+        written = sum(one.rowcount for one in await self._left.for_all(connection, rows))
+        overtaken = set() if written == len(rows) else await _overtaken(connection, ordered)
         dead = [suppression(one) for one in ordered if one.dead_address]
         if dead:
             await self._consents.suppress(dead, connection)
@@ -329,15 +328,25 @@ class MessageLog:
         self, connection: AsyncConnection, rows: Mapping[Place, Mapping[str, Any]]
     ) -> set[Place]:
         """Write the rows that are not there yet; answers which."""
+        came = await self._new.for_all(connection, [rows[place] for place in sorted(rows)])
         if connection.dialect.name == "postgresql":
-            written = await self._new.for_all(connection, [rows[place] for place in sorted(rows)])
-            return {(row.notice_key, row.channel) for row in written}
-        # SQLite has one writer: what is not there now, nobody else can write before this is committed.
-        there = await locked(connection, rows.keys(), THERE)
-        new = sorted(rows.keys() - there.keys())
-        if new:
-            await self._new.for_each(connection, [rows[place] for place in new])
-        return set(new)
+            return {(row.notice_key, row.channel) for one in came for row in one}
+        if sum(one.rowcount for one in came) == len(rows):
+            return set(rows)
+        return await _just_written(connection, came)
+
+
+async def _just_written(connection: AsyncConnection, came: Sequence[CursorResult[Any]]) -> set[Place]:
+    """The rows that these have written: nobody else writes meanwhile, so that their ids follow each other.
+
+    SQLite could answer them itself, but one by one: each lets go of the interpreter.
+    """
+    places = set[Place]()
+    for one in came:
+        if one.rowcount:
+            ids = {"first": one.lastrowid - one.rowcount + 1, "last": one.lastrowid}
+            places |= {(row.notice_key, row.channel) for row in await all_rows(connection, _WRITTEN, ids)}
+    return places
 
 
 def _not_written(error: Exception) -> None:
@@ -346,19 +355,19 @@ def _not_written(error: Exception) -> None:
 
 
 def _inserting(dialect: Dialect) -> Bulk:
-    if dialect.name != "postgresql":
-        return Bulk(dialect, sqlite_insert(MESSAGES), NEW_COLUMNS)
-    given = table_of(MESSAGES, NEW_COLUMNS)
-    new = postgresql_insert(MESSAGES).from_select(NEW_COLUMNS, select(*given.c)).on_conflict_do_nothing()
-    return Bulk(dialect, new.returning(MESSAGES.c.notice_key, MESSAGES.c.channel))
+    rows = given(dialect, MESSAGES, NEW_COLUMNS)
+    insert = postgresql_insert if dialect.name == "postgresql" else sqlite_insert
+    # A condition, lest SQLite take ON for that of a join.
+    new = insert(MESSAGES).from_select(NEW_COLUMNS, select(*rows.c).where(true())).on_conflict_do_nothing()
+    answered = [MESSAGES.c.notice_key, MESSAGES.c.channel] if dialect.name == "postgresql" else []
+    return Bulk(dialect, new.returning(*answered) if answered else new, MESSAGES, NEW_COLUMNS)
 
 
 def _leaving(dialect: Dialect) -> Bulk:
-    if dialect.name != "postgresql":
-        return Bulk(dialect, THEIRS, LEFT_COLUMNS)
-    given = table_of(MESSAGES, (*HOLDER, *LEFT_COLUMNS))
-    theirs = update(MESSAGES).where(*(MESSAGES.c[name] == given.c[name] for name in HOLDER), IS_HELD)
-    return Bulk(dialect, theirs.values({name: given.c[name] for name in LEFT_COLUMNS}))
+    rows = given(dialect, MESSAGES, (*HOLDER, *LEFT_COLUMNS))
+    theirs = update(MESSAGES).where(*(MESSAGES.c[name] == rows.c[name] for name in HOLDER), IS_HELD)
+    written = theirs.values({name: rows.c[name] for name in LEFT_COLUMNS})
+    return Bulk(dialect, written, MESSAGES, (*HOLDER, *LEFT_COLUMNS))
 
 
 async def _overtaken(connection: AsyncConnection, left: Sequence[Left]) -> set[str]:

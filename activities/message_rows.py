@@ -359,7 +359,6 @@ def _locking(*columns: Column[Any]) -> Lookup:
 WHOLE = _locking(*MESSAGES.c)
 HOLDING = _locking(MESSAGES.c.notice_key, MESSAGES.c.channel, MESSAGES.c.token, MESSAGES.c.status)
 """All that `holds_still` looks at."""
-THERE = _locking(MESSAGES.c.notice_key, MESSAGES.c.channel)
 
 
 async def locked(
