@@ -84,6 +84,7 @@ class Renderer:
         self._links = links
         self._shipped = ShippedTemplates(folder or TEMPLATES)
         self._own = OwnTexts()
+        self._alike = lru_cache(maxsize=100)(self._of_their_own)
 
     def render(
         self,
@@ -179,10 +180,20 @@ class Renderer:
 
     def _sms(self, order: _Order) -> Rendered:
         text, fallback = self._own_sms(order)
-        if not text:
-            name = _shipped_name(order.notice.kind, order.locale, SMS)
-            text = _sms_text(self._shipped.text(name, order.values))
-        return Rendered("", text, "", (), order.locale, segments(text).segments, fallback)
+        if text:
+            return Rendered("", text, "", (), order.locale, segments(text).segments, fallback)
+        text, count = self._shipped_sms(order)
+        return Rendered("", text, "", (), order.locale, count, fallback)
+
+    def _shipped_sms(self, order: _Order) -> tuple[str, int]:
+        """What the shipped text says, and its segments: those who come to one session are told the same."""
+        name, values = _shipped_name(order.notice.kind, order.locale, SMS), order.values
+        placed = tuple((one, values[one]) for one in self._shipped.places(name) if one in values)
+        return (self._of_their_own if _NAME in self._shipped.places(name) else self._alike)(name, placed)
+
+    def _of_their_own(self, name: str, placed: tuple[tuple[str, object], ...]) -> tuple[str, int]:
+        text = _sms_text(self._shipped.text(name, dict(placed)))
+        return text, segments(text).segments
 
     def _own_sms(self, order: _Order) -> tuple[str, str]:
         """The merchant's own text, and why a sooner one cannot be used; or neither. [WACA-23]
@@ -216,6 +227,8 @@ class Renderer:
 
 
 OWN = "_layout/own.j2"
+_NAME = "name"
+"""What every recipient has for himself: a text with it is kept for nobody else."""
 
 
 @cache

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
+from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -25,6 +26,17 @@ class ShippedTemplates:
         self._loader = FileSystemLoader(folder)
         self._words = _environment(Environment, self._loader)
         self._pages = _environment(Environment, self._loader, autoescape=True)
+        self._places: dict[str, tuple[str, ...]] = {}
+
+    def places(self, name: str) -> tuple[str, ...]:
+        """The names that a template places, or asks about."""
+        if name not in self._places:
+            try:
+                source = self._loader.get_source(self._words, name)[0]
+                self._places[name] = tuple(sorted(find_undeclared_variables(self._words.parse(source))))
+            except TemplateError as error:
+                raise _in_words(name, error) from error
+        return self._places[name]
 
     def text(self, name: str, values: Values) -> str:
         """What the whole of a template says."""

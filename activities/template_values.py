@@ -1,7 +1,7 @@
 """What a template may place: the content of a notice as formatted words, by name."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -130,22 +130,35 @@ def email_values(
 
 def sms_values(
     notice: Notice, content: BookingContent, merchant: Merchant, formats: Formats
-) -> dict[str, object]:
+) -> Mapping[str, object]:
     """What the texts of an SMS may place: short forms, and only SMS_NAMES of its kind."""
     content = for_notice(notice, content)
-    given = _Given(notice, content, merchant, formats, Shop.of(merchant, content.branch_id))
-    return {name: _IN_SMS[name](given) for name in SMS_NAMES[notice.kind]}
+    return _Given(notice, content, merchant, formats, Shop.of(merchant, content.branch_id))
 
 
-@dataclass(frozen=True)
-class _Given:
-    """What the values of an SMS are made from."""
+@dataclass(slots=True, eq=False)
+class _Given(Mapping[str, object]):
+    """The values of an SMS, each worked out when it is placed: most texts place few of them."""
 
     notice: Notice
     content: BookingContent
     merchant: Merchant
     formats: Formats
     shop: Shop
+
+    def __getitem__(self, name: str) -> object:
+        if name not in SMS_NAMES[self.notice.kind]:
+            raise KeyError(name)
+        return _IN_SMS[name](self)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SMS_NAMES[self.notice.kind])
+
+    def __len__(self) -> int:
+        return len(SMS_NAMES[self.notice.kind])
+
+    def __contains__(self, name: object) -> bool:
+        return name in SMS_NAMES[self.notice.kind]
 
     @property
     def first(self) -> SessionView | None:
@@ -176,7 +189,6 @@ _IN_SMS: Mapping[str, Callable[[_Given], object]] = {
     "place": lambda of: place_of(of.first, of.shop) if of.first else "",
     "partner": lambda of: one_line(of.first.partner) if of.first else "",
 }
-"""Each is worked out only for the kinds that may place it."""
 
 
 def for_notice(notice: Notice, content: BookingContent) -> BookingContent:
