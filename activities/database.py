@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -17,6 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 BUSY_SECONDS = 30
@@ -29,6 +31,8 @@ CACHE_KB = 4_000
 """What a connection to a SQLite file keeps of it in memory: with more, a worker grows with the log."""
 CHECKPOINT_PAGES = 4_000
 """So many pages (of 4 KB) gather before they are moved into the file itself, which is waited for."""
+RESTED = 5.0
+"""Seconds after which a connection to PostgreSQL is asked whether it lives, before it is used again."""
 READERS = 3
 """So many transactions read a SQLite file at one time, besides the one that writes."""
 
@@ -45,14 +49,38 @@ def open_database(url: str) -> AsyncEngine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(str(parsed.set(drivername="sqlite+aiosqlite")))
     parsed = parsed.set(drivername="postgresql+asyncpg")
-    return create_async_engine(
-        parsed,
-        pool_pre_ping=True,
-        pool_size=10,
-        max_overflow=20,
-        hide_parameters=DISCREET,
-        connect_args={"server_settings": PLANNING},
+    return _asked_after_a_rest(
+        create_async_engine(
+            parsed,
+            pool_size=10,
+            max_overflow=20,
+            hide_parameters=DISCREET,
+            connect_args={"server_settings": PLANNING},
+        )
     )
+
+
+def _asked_after_a_rest(engine: AsyncEngine) -> AsyncEngine:
+    """Connections that nobody has used for a while are asked whether they live: a server may have gone.
+
+    SQLAlchemy asks before every use, which takes as long as a small transaction.
+    """
+    dialect = engine.dialect
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note(_: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def ask(connection: Any, record: Any, _: Any) -> None:
+        if time.monotonic() - record.info.get("rests_since", time.monotonic()) < RESTED:
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error  # the pool then opens new ones
+
+    return engine
 
 
 @asynccontextmanager
@@ -89,6 +117,8 @@ class _File:
         arguments = _sqlite_arguments(check_same_thread=False)
         self.engine = _prepared(create_engine(url, **arguments), _begin_promptly)
         self._threads: dict[bool, ThreadPoolExecutor] = {}
+        self._idle: tuple[list[Connection], list[Connection]] = ([], [])
+        """Connections that nobody uses: those that only read, and the one that writes."""
 
     async def transact(self, work: Work[T], *, writes: bool) -> T:
         if writes not in self._threads:
@@ -101,16 +131,31 @@ class _File:
         threads, self._threads = self._threads, {}
         for pool in threads.values():
             pool.shutdown(wait=False)
+        idle, self._idle = self._idle, ([], [])
+        for connection in chain(*idle):
+            connection.close()
         self.engine.dispose()
 
     def _at_one_go(self, work: Work[T], writes: bool) -> T:
-        with self.engine.connect() as connection:
-            if not writes:
-                connection.execution_options(reads_only=True)
+        # To fetch a connection from the pool and to bring it back costs as much as a statement.
+        idle = self._idle[writes]
+        connection = idle.pop() if idle else self._connection(writes)
+        try:
             answer = _finished(work(cast(AsyncConnection, _AtOnce(connection))))
             # It began with the first statement: what is worked out before that keeps nobody waiting.
             connection.commit()
-            return answer
+        except BaseException:
+            connection.close()
+            raise
+        if idle is self._idle[writes]:
+            idle.append(connection)
+        else:
+            connection.close()
+        return answer
+
+    def _connection(self, writes: bool) -> Connection:
+        connection = self.engine.connect()
+        return connection if writes else connection.execution_options(reads_only=True)
 
 
 _FILES: WeakKeyDictionary[AsyncEngine, _File] = WeakKeyDictionary()

@@ -250,3 +250,28 @@ async def _migrating(engine: AsyncEngine) -> int:
 
 def _url(engine: AsyncEngine) -> str:
     return engine.url.render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize("rest", [0.0, 60.0])
+async def test_a_connection_is_asked_whether_it_lives_once_it_has_rested(
+    rest: float, postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was started anew is noticed before a connection is used; one just used is not asked."""
+    monkeypatch.setattr(database, "RESTED", rest)
+    engine, other = open_database(postgresql), open_database(postgresql)
+
+    async def whose(connection: AsyncConnection) -> int:
+        return int((await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+    async def end(connection: AsyncConnection) -> None:
+        await connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": first})
+
+    first = await transact(engine, whose)
+    assert await transact(engine, whose) == first
+    await transact(other, end)
+    if rest:
+        with pytest.raises(OUT_OF_REACH):
+            await transact(engine, whose)
+    assert await transact(engine, whose) != first
+    await engine.dispose()
+    await other.dispose()
