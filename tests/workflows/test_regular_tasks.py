@@ -226,7 +226,7 @@ async def test_of_the_runs_of_a_promotion_that_an_outage_has_held_up_the_newest_
 
 async def test_a_wave_that_is_terminated_takes_no_other_one_along(temporal: Client, tmp_path: Path) -> None:
     """Whoever ends it in the Web UI: the run goes on, and says so."""
-    at, burn = now().replace(second=0), task(TaskKind.BONUS_BURN)
+    at, burn = now().replace(second=0) - timedelta(minutes=1), task(TaskKind.BONUS_BURN)
     async with a_shop(temporal, tmp_path) as (world, post):
         await enrol(world, *map(member, ("ada", "bo")))
         soon = at + timedelta(days=3)
