@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.database import open_database
 from temporal_server import dynamic_config_arguments, server_program
-from tests.databases import migrated_postgresql, migrated_sqlite
+from tests.databases import a_postgresql, migrated_sqlite
 from tests.world import World, a_world
 from workflows.lifecycle import SEARCH_ATTRIBUTES
 
@@ -52,13 +52,15 @@ def postgresql() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """An empty, migrated database of either kind."""
     if request.param == "postgresql":
-        return await migrated_postgresql(request.getfixturevalue("postgresql"))
+        async with a_postgresql(request.getfixturevalue("postgresql")) as url:
+            yield url
+        return
     url = f"sqlite:///{tmp_path / 'carillon.db'}"
     await migrated_sqlite(url)
-    return url
+    yield url
 
 
 @pytest.fixture
