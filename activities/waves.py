@@ -216,8 +216,9 @@ class Waves:
         overlaps = isinstance(selection, Overlapping) and selection.overlaps(wave)
         unsure = [name for name, by in settled.items() if overlaps and _unplaced(by)]
         if unsure:
-            async with reading(self._engine) as connection:
-                settled |= await read_settled(connection, wave, unsure)
+            settled |= await transact(
+                self._engine, lambda connection: read_settled(connection, wave, unsure), writes=False
+            )
         now = attempt.now
         for member_id in sorted({*settled, *later}):
             if member_id in later:

@@ -69,7 +69,7 @@ class WaveOptions:
     """
 
     page_size: int = 2_000
-    in_flight: int = 4
+    in_flight: int = 6
     cut_ahead: int = 10
     heartbeat_seconds: float = 30
 
