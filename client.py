@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -105,6 +107,15 @@ class Started:
 
     lifecycle: str
     new: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a workflow, at work or ended."""
+
+    workflow: str
+    run_id: str
+    at_work: bool
 
 
 async def connect(**options: Any) -> Client:
@@ -280,6 +291,31 @@ class Carillon:
         handle = self.client.get_workflow_handle(member_workflow_id(merchant_id, member_id))
         try:
             await handle.signal(MemberWorkflow.look)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def runs_about(self, merchant_id: str, member_id: str) -> list[Run]:
+        """Every run about one member: its own lifecycle, the checks of its phone, the bookings it has made.
+
+        InputError names what cannot be.
+        """
+        check_member_ids(merchant_id, member_id)
+        own = (member_workflow_id(merchant_id, member_id), phone_check_id(merchant_id, member_id))
+        named = " OR ".join(f"WorkflowId = '{one}'" for one in own)
+        about = f"{MERCHANT_ID.name} = '{merchant_id}' AND {MEMBER_ID.name} = '{member_id}'"
+        found = self.client.list_workflows(f"{named} OR ({about})")
+        running = WorkflowExecutionStatus.RUNNING
+        return [Run(one.id, one.run_id, at_work=one.status is running) async for one in found]
+
+    async def delete(self, run: Run) -> None:
+        """End a run where it is at work, and delete its history. One that is gone already is no matter."""
+        execution = WorkflowExecution(workflow_id=run.workflow, run_id=run.run_id)
+        request = DeleteWorkflowExecutionRequest(
+            namespace=self.client.namespace, workflow_execution=execution
+        )
+        try:
+            await self.client.workflow_service.delete_workflow_execution(request)
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise

@@ -18,6 +18,7 @@ from activities.phone_codes import CodeError
 from commands.booking import as_object
 from commands.consent import consent_document, show_consents
 from commands.failures import Mistake
+from commands.member_erase import erase
 from commands.member_import import import_
 from commands.member_tell import tell
 from commands.membership import Membership, Registration
@@ -28,9 +29,10 @@ from models.agenda import Status
 from models.consent import member_subject
 from models.showing import shown_time, utc_text
 
-member_app = typer.Typer(no_args_is_help=True, help="Members: import, look up, register.")
+member_app = typer.Typer(no_args_is_help=True, help="Members: import, look up, register, erase.")
 member_app.command("import")(import_)
 member_app.command()(tell)
+member_app.command()(erase)
 
 TheMember = Annotated[str, typer.Argument(help="MERCHANT/ID", metavar="MEMBER")]
 TheMerchant = Annotated[str, typer.Option("--merchant", help="Whose members.", metavar="ID")]

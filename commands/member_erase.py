@@ -1,0 +1,85 @@
+"""`carillon member erase`: a member is forgotten, in SQL and in Temporal."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from activities.erasing import Erased, erase_member
+from activities.members import Members
+from activities.merchants import Merchants
+from client import Carillon, Run
+from commands.failures import Mistake
+from commands.output import err, out, say
+from commands.reach import VAR, Address, DataDir, Namespace, Reach, of_merchant
+from models.ids import booking_workflow_id
+
+Who = Annotated[str, typer.Argument(help="MERCHANT/ID", metavar="MEMBER")]
+
+
+def erase(
+    member: Who,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase. Without it, say what would be.")] = False,
+    with_bookings: Annotated[
+        bool, typer.Option("--with-bookings", help="Also end the bookings of theirs that are not over.")
+    ] = False,
+    data_dir: DataDir = VAR,
+    address: Address = None,
+    namespace: Namespace = None,
+) -> None:
+    """Erase a member: profile, coupons, bonuses and lifecycles; messages are kept without whom and what.
+
+    What they have refused, their addresses go on refusing. It can be asked again after a failure.
+    """
+    merchant_id, member_id = of_merchant(member, "member", "MERCHANT/ID", "member")
+    reach = Reach(data_dir, address, namespace)
+    with err().status("Erasing" if yes else "Looking"):
+        runs, done = asyncio.run(_erase(reach, merchant_id, member_id, yes=yes, with_bookings=with_bookings))
+    lives = _counted(len({run.workflow for run in runs}), "lifecycle")
+    if done is None:
+        out().print(f"{member_id} of {merchant_id} would be erased, with {lives}:")
+        for run in runs:
+            out().print(Text(f"  {run.workflow}{', at work' if run.at_work else ''}"))
+        say("Nothing was erased: add ", ("--yes", "bold"))
+        return
+    say(
+        (member_id, "bold"),
+        f" of {merchant_id} is erased: {_counted(done.messages, 'message')} redacted, "
+        f"{_counted(done.coupons, 'coupon')}, {_counted(done.bonuses, 'bonus account')} and {lives} deleted",
+    )
+
+
+async def _erase(
+    reach: Reach, merchant_id: str, member_id: str, *, yes: bool, with_bookings: bool
+) -> tuple[list[Run], Erased | None]:
+    async with reach.database() as engine, reach.carillon() as carillon:
+        await Merchants(engine).get(merchant_id)
+        if await Members(engine).get(merchant_id, member_id) is None:
+            raise Mistake(f"{member_id!r} is no member of {merchant_id}: see `carillon member list`")
+        runs = await carillon.runs_about(merchant_id, member_id)
+        bookings = sorted({run.workflow for run in runs if run.at_work and _is_booking(run, merchant_id)})
+        if bookings and not with_bookings:
+            raise Mistake(
+                f"{member_id} has bookings that are not over ({', '.join(bookings)}): cancel them, wait for"
+                " their end, or end them too with --with-bookings; they then send nothing more to anybody"
+            )
+        if not yes:
+            return runs, None
+        # The lifecycles first: at work they would write down again what is erased. What they are is found by
+        # the member's id, so that it can be asked again; once the member is gone, all is.
+        await _delete(carillon, runs)
+        return runs, await erase_member(engine, merchant_id, member_id) or Erased()
+
+
+async def _delete(carillon: Carillon, runs: list[Run]) -> None:
+    for run in runs:
+        await carillon.delete(run)
+
+
+def _is_booking(run: Run, merchant_id: str) -> bool:
+    return run.workflow.startswith(booking_workflow_id(merchant_id, ""))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

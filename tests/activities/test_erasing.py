@@ -1,0 +1,176 @@
+"""A member is erased: nothing in the database says any more who that was."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import String, cast, or_, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import SQLModel
+
+from activities.bonuses import Bonuses, differences
+from activities.consents import Consents
+from activities.coupons import Coupons
+from activities.database import reading, writing
+from activities.erasing import ERASED, Erased, erase_member
+from activities.members import Members
+from activities.merchants import Merchants
+from activities.message_log import MessageLog
+from activities.message_rows import Asked, Left
+from models.agenda import Delivery, Notice
+from models.bonus import Accrual, Spend
+from models.consent import Consent, ConsentGiven, Suppression
+from models.coupon import CouponDrop
+from models.member import Member
+from models.notices import Kind, NoticeClass
+from models.people import Person, Role
+from models.tables.members import PhoneCodeRow
+from models.tables.messages import MessageStatus
+from tests.world import MERCHANT
+
+NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
+ADA = Member(
+    MERCHANT.id, "ada", "Ada Lovelace", NOW, "Ada@Example.com", "+886912000111", "token-of-ada", "en",
+    birth_date=date(1990, 12, 10), customer_id="CUST-77", groups=("vip",),
+)  # fmt: skip
+BO = replace(ADA, member_id="bo", name="Bo", phone="+886912000222", push="token-of-bo", customer_id="C-78")
+"""Of one family: they read the same mailbox."""
+TRACES = ("Ada Love", "886912000111", "token-of-ada", "CUST-77", "SECRET")
+
+
+async def message(
+    engine: AsyncEngine, key: str, channel: str, member: Member, reason: str = "", lifecycle: str = ""
+) -> None:
+    """One that was sent, with words for nobody else."""
+    log = MessageLog(engine)
+    person = Person(member.name, member.email, member.phone, "en", member.member_id, member.member_id)
+    notice = Notice(key, Kind.COUPON_ISSUED, Role.MEMBER, person, (channel,), NOW, NOW + timedelta(days=1))
+    delivery = Delivery(notice, None, MERCHANT.id, lifecycle or key.partition("/")[0])
+    said = {"text": f"SECRET for {member.name}", "subject": f"Dear {member.name}", "segments": 1}
+    (claim,) = await log.claim([Asked(delivery, channel, MERCHANT, "token", NOW, said)])
+    await log.leave([Left(claim, MERCHANT.id, MessageStatus.SENT, NOW, reason, "twsms", "id-1", ask_at=NOW)])
+
+
+async def filled(engine: AsyncEngine) -> None:
+    """Two members with everything that a member can have."""
+    await Merchants(engine).apply(MERCHANT, NOW)
+    await Members(engine).upsert([ADA, BO], NOW)
+    drop = CouponDrop(MERCHANT.id, "spring", "Spring", NOW.date(), NOW.date(), date(2026, 4, 1))
+    coupons, bonuses, consents = Coupons(engine), Bonuses(engine), Consents(engine)
+    await coupons.keep(drop, NOW)
+    await coupons.add_members(drop, NOW)
+    for one in (ADA, BO):
+        who = one.member_id
+        await bonuses.accrue(MERCHANT.id, Accrual(who, "gift", Decimal(10), f"a-{who}", NOW), NOW)
+        await bonuses.spend(MERCHANT.id, Spend(who, "gift", Decimal(3), f"s-{who}", NOW), NOW)
+        await message(engine, f"coupon:lumi:spring/coupon_issued/now/{who}", "sms", one, f"ok {one.phone}")
+        await message(engine, f"member:lumi:{who}/member_welcome//{who}", "email", one)
+    await message(engine, "booking:lumi:b1/voucher//p1", "sms", ADA)
+    await message(engine, "booking:lumi:b1/voucher//p1", "email", ADA)
+    loyalty, promotional = NoticeClass.LOYALTY, NoticeClass.PROMOTIONAL
+    await consents.record_consent(
+        [
+            ConsentGiven(MERCHANT.id, "sms", promotional, Consent.OPTED_OUT, "till", NOW, member_id="ada"),
+            ConsentGiven(MERCHANT.id, "email", promotional, Consent.OPTED_OUT, "till", NOW, member_id="ada"),
+            ConsentGiven(MERCHANT.id, "sms", loyalty, Consent.OPTED_IN, "till", NOW, member_id="ada"),
+            ConsentGiven(MERCHANT.id, "sms", loyalty, Consent.OPTED_IN, "till", NOW, address=ADA.phone),
+            ConsentGiven(MERCHANT.id, "sms", loyalty, Consent.OPTED_IN, "till", NOW, member_id="bo"),
+        ]
+    )
+    await consents.suppress([Suppression(MERCHANT.id, "sms", ADA.phone, "answered STOP", "twilio", NOW)])
+    async with writing(engine) as connection:
+        code = {"merchant_id": MERCHANT.id, "member_id": "ada", "phone": ADA.phone, "reference": "r"}
+        more = {"salt": "s", "hash": "h", "state": "answered", "at": NOW, "expires_at": NOW}
+        codes = PhoneCodeRow.__table__  # type: ignore[attr-defined]
+        await connection.execute(codes.insert(), {**code, **more})
+
+
+async def everything(engine: AsyncEngine, trace: str) -> list[str]:
+    """Where any column of any table holds these letters."""
+    found = []
+    async with reading(engine) as connection:
+        for table in SQLModel.metadata.sorted_tables:
+            holding = or_(*(cast(column, String).contains(trace) for column in table.c))
+            rows = (await connection.execute(select(table).where(holding))).all()
+            found += [table.name] * len(rows)
+    return sorted(found)
+
+
+async def messages(engine: AsyncEngine, **whose: Any) -> Sequence[dict[str, Any]]:
+    return await MessageLog(engine).messages(merchant_id=MERCHANT.id, **whose)
+
+
+async def test_nothing_in_the_database_says_who_an_erased_member_was(engine: AsyncEngine) -> None:
+    """In no column of no table; but for the number that has refused, which is not written to again."""
+    await filled(engine)
+    for trace in TRACES:
+        assert await everything(engine, trace), f"{trace} is nowhere before: this proves nothing"
+    assert await erase_member(engine, MERCHANT.id, "ada") == Erased(messages=3, coupons=1, bonuses=1)
+    kept = {trace: await everything(engine, trace) for trace in TRACES}
+    # Bo's messages have words of their own, and the mail to the mailbox that Bo reads too is to Bo as well.
+    assert kept == {
+        "Ada Love": ["messages"],
+        "886912000111": ["consents", "suppressions"],
+        "token-of-ada": [],
+        "CUST-77": [],
+        "SECRET": ["messages", "messages", "messages"],
+    }
+    async with reading(engine) as connection:
+        assert await differences(connection) == []
+
+
+async def test_what_went_to_an_erased_member_is_told_without_whom_and_what(engine: AsyncEngine) -> None:
+    """That it went, when, by whom and why stays: it does not go again, and `explain` has its answer."""
+    await filled(engine)
+    await erase_member(engine, MERCHANT.id, "ada")
+    key = "coupon:lumi:spring/coupon_issued/now/ada"
+    (row,) = [one for one in await messages(engine) if one["notice_key"] == key]
+    assert (row["status"], row["provider"], row["segments"]) == ("sent", "twsms", 1)
+    assert (row["recipient"], row["reason"]) == (ERASED, f"ok {ERASED}")
+    assert [row[name] for name in ("address", "subject", "text", "provider_id", "ask_at")] == [
+        "",
+        "",
+        "",
+        "",
+        None,
+    ]
+
+
+async def test_an_erased_members_no_is_kept_to_for_its_addresses(engine: AsyncEngine) -> None:
+    """Whoever brings the number back in a list does not write to it. What it agreed to is gone."""
+    await filled(engine)
+    await erase_member(engine, MERCHANT.id, "ada")
+    consents = Consents(engine)
+    said = await consents.said_by(MERCHANT.id, ADA.phone)
+    assert [(one["channel"], one["notice_class"], one["state"]) for one in said] == [
+        ("sms", "promotional", "opted_out")
+    ]
+    assert await consents.said_by(MERCHANT.id, "member:ada") == []
+    (suppressed,) = await consents.suppressions(merchant_id=MERCHANT.id)
+    assert (suppressed["address"], suppressed["reason"]) == (ADA.phone, "answered STOP")
+
+
+async def test_others_are_left_as_they_are(engine: AsyncEngine) -> None:
+    """Also the one who reads the same mailbox, and a member of that id at another merchant."""
+    await filled(engine)
+    other = replace(MERCHANT, id="other")
+    await Merchants(engine).apply(other, NOW)
+    await Members(engine).upsert([replace(ADA, merchant_id="other")], NOW)
+    before = await messages(engine, member_id="bo")
+    await erase_member(engine, MERCHANT.id, "ada")
+    members = Members(engine)
+    assert await members.get(MERCHANT.id, "ada") is None
+    assert await members.get(MERCHANT.id, "bo") == BO
+    assert await members.get("other", "ada") == replace(ADA, merchant_id="other")
+    assert await messages(engine, member_id="bo") == before
+    assert [one["state"] for one in await Consents(engine).said_by(MERCHANT.id, "member:bo")] == ["opted_in"]
+
+
+async def test_who_is_no_member_is_not_erased(engine: AsyncEngine) -> None:
+    """Twice is as once."""
+    await filled(engine)
+    assert await erase_member(engine, MERCHANT.id, "cy") is None
+    assert await erase_member(engine, MERCHANT.id, "ada") is not None
+    assert await erase_member(engine, MERCHANT.id, "ada") is None
