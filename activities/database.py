@@ -139,7 +139,10 @@ class _File:
     def _at_one_go(self, work: Work[T], writes: bool) -> T:
         # To fetch a connection from the pool and to bring it back costs as much as a statement.
         idle = self._idle[writes]
-        connection = idle.pop() if idle else self._connection(writes)
+        try:
+            connection = idle.pop()
+        except IndexError:
+            connection = self._connection(writes)
         try:
             answer = _finished(work(cast(AsyncConnection, _AtOnce(connection))))
             # It began with the first statement: what is worked out before that keeps nobody waiting.

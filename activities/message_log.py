@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import CursorResult, Dialect, Row, and_, bindparam, func, not_, or_, select, true, update
+from sqlalchemy import CursorResult, Dialect, Row, bindparam, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -48,6 +48,7 @@ from activities.message_rows import (
     outcome_of,
     suppression,
     taken_over,
+    to_member,
     under_way,
 )
 from models.agenda import ChannelOutcome, Status
@@ -212,11 +213,7 @@ class MessageLog:
             query = query.where(MESSAGES.c.merchant_id == merchant_id)
         if member_id:
             known = [address for address in addresses if address]
-            # The people of a booking have ids of their own.
-            named = and_(
-                MESSAGES.c.notice_key.endswith(f"/{member_id}", autoescape=True),
-                not_(MESSAGES.c.lifecycle.startswith("booking:")),
-            )
+            named = to_member(self._engine.dialect, member_id)
             query = query.where(or_(named, MESSAGES.c.address.in_(known)))
         async with reading(self._engine) as connection:
             rows = (await connection.execute(query)).mappings().all()

@@ -5,7 +5,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Row, bindparam, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Dialect,
+    Row,
+    and_,
+    bindparam,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.attempt import ALIVE
@@ -348,6 +360,22 @@ def outcome_of(row: Row[Any]) -> ChannelOutcome:
         doubtful=row.doubtful,
         rule=RECEIPT if row.status == MessageStatus.UNDELIVERED else row.rule,
     )
+
+
+def to_member(dialect: Dialect, member_id: str) -> ColumnElement[bool]:
+    """The messages that are named after a member: those of its lifecycle and of waves.
+
+    The people of a booking have ids of their own. Not LIKE, for which `ada` is `ADA` on SQLite.
+    """
+    ending = f"/{member_id}"
+    postgresql = dialect.name == "postgresql"
+    last = (
+        func.right(MESSAGES.c.notice_key, len(ending))
+        if postgresql
+        else func.substr(MESSAGES.c.notice_key, -len(ending))
+    )
+    others = (MESSAGES.c.lifecycle.startswith(prefix) for prefix in ("booking:", "credits:"))
+    return and_(last == ending, *map(not_, others))
 
 
 def _locking(*columns: Column[Any]) -> Lookup:

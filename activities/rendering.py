@@ -189,7 +189,8 @@ class Renderer:
         """What the shipped text says, and its segments: those who come to one session are told the same."""
         name, values = _shipped_name(order.notice.kind, order.locale, SMS), order.values
         placed = tuple((one, values[one]) for one in self._shipped.places(name) if one in values)
-        return (self._of_their_own if _NAME in self._shipped.places(name) else self._alike)(name, placed)
+        alike = _PERSONAL.isdisjoint(self._shipped.places(name))
+        return (self._alike if alike else self._of_their_own)(name, placed)
 
     def _of_their_own(self, name: str, placed: tuple[tuple[str, object], ...]) -> tuple[str, int]:
         text = _sms_text(self._shipped.text(name, dict(placed)))
@@ -227,8 +228,8 @@ class Renderer:
 
 
 OWN = "_layout/own.j2"
-_NAME = "name"
-"""What every recipient has for himself: a text with it is kept for nobody else."""
+_PERSONAL = frozenset({"name", "code"})
+"""What every recipient has for himself: a text with it is kept for nobody else. A code is kept nowhere."""
 
 
 @cache

@@ -1,12 +1,13 @@
 """`carillon member erase`: a member is forgotten, in SQL and in Temporal."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from activities.erasing import Erased, erase_member
+from activities.erasing import Erased, Erasure, erase_member
 from activities.members import Members
 from activities.merchants import Merchants
 from client import Carillon, Run
@@ -48,6 +49,7 @@ def erase(
         f" of {merchant_id} is erased: {_counted(done.messages, 'message')} redacted, "
         f"{_counted(done.coupons, 'coupon')}, {_counted(done.bonuses, 'bonus account')} and {lives} deleted",
     )
+    say(("What was under way may be written down yet: give the command again in five minutes", "dim"))
 
 
 async def _erase(
@@ -55,30 +57,34 @@ async def _erase(
 ) -> tuple[list[Run], Erased | None]:
     async with reach.database() as engine, reach.carillon() as carillon:
         await Merchants(engine).get(merchant_id)
-        if await Members(engine).get(merchant_id, member_id) is None:
-            raise Mistake(f"{member_id!r} is no member of {merchant_id}: see `carillon member list`")
+        known = await Members(engine).get(merchant_id, member_id) is not None
         runs = await carillon.runs_about(merchant_id, member_id)
-        bookings = sorted({run.workflow for run in runs if run.at_work and _is_booking(run, merchant_id)})
-        if bookings and not with_bookings:
+        bookings = {
+            run.workflow for run in runs if run.workflow.startswith(booking_workflow_id(merchant_id, ""))
+        }
+        running = sorted({run.workflow for run in runs if run.at_work} & bookings)
+        if running and not with_bookings:
             raise Mistake(
-                f"{member_id} has bookings that are not over ({', '.join(bookings)}): cancel them, wait for"
+                f"{member_id} has bookings that are not over ({', '.join(running)}): cancel them, wait for"
                 " their end, or end them too with --with-bookings; they then send nothing more to anybody"
             )
-        if not yes:
+        if not yes and (known or runs):
             return runs, None
-        # The lifecycles first: at work they would write down again what is erased. What they are is found by
-        # the member's id, so that it can be asked again; once the member is gone, all is.
-        await _delete(carillon, runs)
-        return runs, await erase_member(engine, merchant_id, member_id) or Erased()
+        # The lifecycles before and after: at work they would write down again what is erased. What they are
+        # is found by the number of the member, so that all of it can be asked again.
+        await _delete(carillon, runs if yes else [])
+        erasure = Erasure(merchant_id, member_id, datetime.now(UTC), frozenset(bookings))
+        done = await erase_member(engine, erasure) if yes else Erased()
+        later = [run for run in await carillon.runs_about(merchant_id, member_id) if run.at_work]
+        await _delete(carillon, later if yes else [])
+        if not (known or runs or done.messages):
+            raise Mistake(f"{member_id!r} is no member of {merchant_id}: see `carillon member list`")
+        return runs, done
 
 
 async def _delete(carillon: Carillon, runs: list[Run]) -> None:
     for run in runs:
         await carillon.delete(run)
-
-
-def _is_booking(run: Run, merchant_id: str) -> bool:
-    return run.workflow.startswith(booking_workflow_id(merchant_id, ""))
 
 
 def _counted(number: int, what: str) -> str:
