@@ -1,15 +1,18 @@
 """A member is erased: nothing in the database says any more who that was."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import String, cast, or_, select
+import pytest
+from sqlalchemy import String, cast, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col
 
+from activities.bonus_accruals import accrue_all
 from activities.bonuses import Bonuses, differences
 from activities.consents import Consents
 from activities.coupons import Coupons
@@ -30,9 +33,10 @@ from models.ids import message_reference
 from models.member import Member
 from models.notices import Kind, NoticeClass
 from models.people import Person, Role
+from models.tables.bonuses import BonusAccountRow, BonusEntryRow, BonusLotRow
 from models.tables.members import PhoneCodeRow
 from models.tables.messages import MessageStatus
-from tests.world import MERCHANT
+from tests.world import MERCHANT, eventually
 
 NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
 ADA = Member(
@@ -275,3 +279,25 @@ async def test_what_was_on_its_way_to_an_erased_member_is_settled_and_costs_noth
     assert (await erase(engine)).messages == 1
     (row,) = [one for one in await messages(engine) if one["notice_key"] == in_hand]
     assert (row["status"], row["provider_id"], row["reason"]) == ("sent", "", f"to {ERASED}")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_till_that_is_at_an_account_comes_to_its_end_before_it_is_erased(engine: AsyncEngine) -> None:
+    """Nothing of what it wrote is left: no lot without an account, from which a later spend would take."""
+    await filled(engine)
+
+    async def waits() -> bool | None:
+        async with reading(engine) as connection:
+            query = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            return bool(await connection.scalar(query)) or None
+
+    async with writing(engine) as connection:
+        await accrue_all(connection, MERCHANT.id, [Accrual("ada", "gift", Decimal(5), "late", NOW)], NOW)
+        erasing = asyncio.create_task(erase(engine))
+        await eventually(waits)
+        assert not erasing.done()
+    assert (await erasing).bonuses == 1
+    async with reading(engine) as connection:
+        for row in (BonusAccountRow, BonusLotRow, BonusEntryRow):
+            left = (await connection.execute(select(row).where(col(row.member_id) == "ada"))).all()
+            assert left == []

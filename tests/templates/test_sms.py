@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from jinja2 import Environment
+from jinja2.meta import find_referenced_templates
 
 from activities.merchant_sms import text_problems
 from activities.rendering import TEMPLATES, Rendered, Renderer, check_sms_text, variables
@@ -195,3 +198,12 @@ def test_a_service_names_itself_once() -> None:
     """Two sessions of one service are one name in `services`."""
     days = [service(f"s{n}", service().starts_at.replace(day=20 + n), TOM) for n in (1, 2)]
     assert sms(case(placed(*days), Kind.ORDER_PLACED), en="{{ services }}").text == "Portrait session"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(TEMPLATES.glob("*/*/sms.j2")), ids=lambda path: "/".join(path.parts[-3:])
+)
+def test_the_text_of_an_sms_is_in_one_file(path: Path) -> None:
+    """What it places is looked up there, so that nothing else is worked out: it takes in no other file."""
+    parsed = Environment(autoescape=True).parse(path.read_text("utf-8"))
+    assert list(find_referenced_templates(parsed)) == []
