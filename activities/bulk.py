@@ -49,7 +49,7 @@ class Bulk:
         compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": not self._arrays})
         self._text = str(compiled)
         self._order = [(name, compiled.binds[name].value) for name in compiled.positiontup or ()]
-        # Of a page the same values differ again and again: SQLite knows the text, and plans it once.
+        # Page after page the same columns differ: SQLite knows the text, and plans it once.
         self._written_out = lru_cache(maxsize=100)(self._write_out)
 
     async def for_all(self, connection: AsyncConnection, rows: Rows) -> list[CursorResult[Any]]:

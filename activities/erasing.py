@@ -46,14 +46,14 @@ _LOTS: Table = BonusLotRow.__table__  # type: ignore[attr-defined]
 _BONUS_ENTRIES: Table = BonusEntryRow.__table__  # type: ignore[attr-defined]
 _CODES: Table = PhoneCodeRow.__table__  # type: ignore[attr-defined]
 _VERIFIED: Table = VerifiedAddressRow.__table__  # type: ignore[attr-defined]
-_NAMES = ("status", "reason", "held", "doubtful", "settled_at")
+_MAY_CHANGE = ("status", "reason", "held", "doubtful", "settled_at")
 """What may change of a message, beside whom it went to and what it said."""
 _REDACTED = (
     update(MESSAGES)
     .where(MESSAGES.c.id == bindparam("number"))
     .values(
         recipient=ERASED, address="", subject="", text="", provider_id="", ask_at=None,
-        **{name: bindparam(f"new_{name}", type_=MESSAGES.c[name].type) for name in _NAMES},
+        **{name: bindparam(f"new_{name}", type_=MESSAGES.c[name].type) for name in _MAY_CHANGE},
     )
 )  # fmt: skip
 
@@ -172,7 +172,7 @@ def _changed(row: Row[Any], one: Erasure, own: Addresses) -> dict[str, Any]:
     """What becomes of a message. One that an attempt may be handing over at this moment that one settles."""
     addresses = [row.address, *own.values()]
     change: dict[str, Any] = {"number": row.id}
-    change |= {f"new_{name}": getattr(row, name) for name in _NAMES}
+    change |= {f"new_{name}": getattr(row, name) for name in _MAY_CHANGE}
     change["new_reason"] = _without(row.reason, addresses)
     change["new_held"] = _without(row.held, addresses)
     if row.status in ON_THE_WAY and under_way(row, one.now) is None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.text import Text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.erasing import Erased, Erasure, erase_member
 from activities.members import Members
@@ -70,21 +71,31 @@ async def _erase(
             )
         if not yes and (known or runs):
             return runs, None
-        # The lifecycles before and after: at work they would write down again what is erased. What they are
-        # is found by the number of the member, so that all of it can be asked again.
-        await _delete(carillon, runs if yes else [])
-        erasure = Erasure(merchant_id, member_id, datetime.now(UTC), frozenset(bookings))
-        done = await erase_member(engine, erasure) if yes else Erased()
-        later = [run for run in await carillon.runs_about(merchant_id, member_id) if run.at_work]
-        await _delete(carillon, later if yes else [])
+        done = await _all_of(engine, carillon, merchant_id, member_id, runs, bookings) if yes else Erased()
         if not (known or runs or done.messages):
             raise Mistake(f"{member_id!r} is no member of {merchant_id}: see `carillon member list`")
         return runs, done
 
 
-async def _delete(carillon: Carillon, runs: list[Run]) -> None:
+async def _all_of(
+    engine: AsyncEngine,
+    carillon: Carillon,
+    merchant_id: str,
+    member_id: str,
+    runs: list[Run],
+    bookings: set[str],
+) -> Erased:
+    """The lifecycles before and after the rows: at work they would write down again what is erased.
+
+    They are found by the number of the member, so that all of it can be asked again.
+    """
     for run in runs:
         await carillon.delete(run)
+    done = await erase_member(engine, Erasure(merchant_id, member_id, datetime.now(UTC), bookings))
+    for run in await carillon.runs_about(merchant_id, member_id):
+        if run.at_work:
+            await carillon.delete(run)
+    return done
 
 
 def _counted(number: int, what: str) -> str:
