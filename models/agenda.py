@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from models.light import light
 from models.notices import Kind
 from models.people import Person, Role
 
@@ -12,6 +13,7 @@ C = TypeVar("C")
 """The content of a notice: the plain values that its lifecycle puts into it."""
 
 
+@light
 @dataclass(frozen=True)
 class Notice:
     """What is owed: one kind, one recipient, one moment.
@@ -121,6 +123,7 @@ class Status(StrEnum):
     """It may have gone when a worker died, and its class forbids a second one."""
 
 
+@light
 @dataclass(frozen=True)
 class ChannelOutcome:
     """What came of a notice on one channel. `doubtful`: it may have arrived twice.
@@ -248,6 +251,7 @@ class Report:
     left_out: int = 0
 
 
+@light
 @dataclass(frozen=True)
 class Delivery(Generic[C]):
     """What an activity needs in order to send one notice."""

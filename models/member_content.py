@@ -5,6 +5,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
+from models.light import light
+
 
 @dataclass(frozen=True)
 class Balance:
@@ -14,6 +16,7 @@ class Balance:
     amount: Decimal
 
 
+@light
 @dataclass(frozen=True)
 class CouponView:
     """A coupon as its holder needs it; both days are included, by the shop's calendar."""
@@ -37,6 +40,7 @@ class BonusView:
     days: int = 0
 
 
+@light
 @dataclass(frozen=True)
 class MemberContent:
     """Which parts are there is a matter of the kind of notice.

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from models.light import light
+
 
 class Role(StrEnum):
     """The part that a recipient plays in a lifecycle. [WACA-06]"""
@@ -14,6 +16,7 @@ class Role(StrEnum):
     MERCHANT = "merchant"
 
 
+@light
 @dataclass(frozen=True)
 class Person:
     """Someone who can be written to.

@@ -1,0 +1,21 @@
+"""Values of which a page makes thousands."""
+
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def light(of: type[T]) -> type[T]:
+    """A frozen dataclass that costs a quarter to make: it is mypy alone that lets nobody change it.
+
+    To freeze a value Python calls `object.__setattr__` for each of its fields. What it is equal to, how it is
+    hashed and how it is shown stay as they are.
+    """
+    frozen: Any = of
+    del frozen.__setattr__, frozen.__delattr__
+    for field in fields(frozen):
+        if field.default_factory is not MISSING:
+            setattr(frozen, field.name, field)  # dataclass() took it out of the class
+    made: type[T] = dataclass(eq=False, repr=False)(frozen)
+    return made
