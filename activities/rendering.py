@@ -84,7 +84,7 @@ class Renderer:
         self._links = links
         self._shipped = ShippedTemplates(folder or TEMPLATES)
         self._own = OwnTexts()
-        self._alike = lru_cache(maxsize=100)(self._of_their_own)
+        self._alike = lru_cache(maxsize=100)(self._shared)
 
     def render(
         self,
@@ -188,12 +188,17 @@ class Renderer:
     def _shipped_sms(self, order: _Order) -> tuple[str, int]:
         """What the shipped text says, and its segments: those who come to one session are told the same."""
         name, values = _shipped_name(order.notice.kind, order.locale, SMS), order.values
-        placed = tuple((one, values[one]) for one in self._shipped.places(name) if one in values)
-        alike = _PERSONAL.isdisjoint(self._shipped.places(name))
-        return (self._alike if alike else self._of_their_own)(name, placed)
+        places = self._shipped.places(name)
+        placed = {one: values[one] for one in places if one in values}
+        if _PERSONAL.isdisjoint(places):
+            return self._alike(name, tuple(placed.items()))
+        return self._of_their_own(name, placed)
 
-    def _of_their_own(self, name: str, placed: tuple[tuple[str, object], ...]) -> tuple[str, int]:
-        text = _sms_text(self._shipped.text(name, dict(placed)))
+    def _shared(self, name: str, placed: tuple[tuple[str, object], ...]) -> tuple[str, int]:
+        return self._of_their_own(name, dict(placed))
+
+    def _of_their_own(self, name: str, values: Mapping[str, object]) -> tuple[str, int]:
+        text = _sms_text(self._shipped.text(name, values))
         return text, segments(text).segments
 
     def _own_sms(self, order: _Order) -> tuple[str, str]:

@@ -46,6 +46,7 @@ class Segments(NamedTuple):
 
 
 _NOT_GSM7 = re.compile(f"[^{re.escape(''.join(sorted(BASIC | EXTENDED)))}]")
+_EXTENDED = re.compile(f"[{re.escape(''.join(sorted(EXTENDED)))}]")
 _NEVER_GSM7 = re.compile("[\u3001-\u9fff\uac00-\ud7a3]")
 """Letters and marks of East Asia: nothing plainer is to be had for them."""
 
@@ -57,10 +58,11 @@ def segments(text: str) -> Segments:
     long text may need a segment more than the division says. An empty text has no segment.
     """
     if is_gsm7(text):
-        wide = 0 if EXTENDED.isdisjoint(text) else sum(c in EXTENDED for c in text)
+        wide = len(_EXTENDED.findall(text))
         return Segments("GSM-7", len(text) + wide, _count(text, wide, single=160, joined=153))
-    wide = 0 if max(text) <= "\uffff" else sum(c > "\uffff" for c in text)
-    return Segments("UCS-2", len(text) + wide, _count(text, wide, single=70, joined=67))
+    units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+    wide = units - len(text)
+    return Segments("UCS-2", units, _count(text, wide, single=70, joined=67))
 
 
 def pieces(text: str) -> tuple[str, ...]:
