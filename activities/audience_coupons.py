@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Select, bindparam, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.audience import Chosen
-from activities.bulk import all_rows, among
+from activities.bulk import Lookup
 from activities.coupon_rows import COUPONS, DROPS, read_drop
 from activities.database import aware
-from activities.members import read_people
+from activities.members import MEMBERS, OF_AN_ADDRESSEE, addressee
 from activities.message_rows import MESSAGES
 from activities.wave_rows import read_settled
 from models.coupon import CouponState
@@ -60,32 +61,31 @@ class CouponHolders:
         now: datetime,  # noqa: ARG002
     ) -> list[Chosen]:
         """What is told to these: their code, and the drop as it stands now."""
-        kept = await read_drop(connection, wave.merchant_id, wave.audience.parameters["drop"])
-        if kept is None or wave.audience.parameters.get("last_day") not in (None, str(kept.drop.usable_to)):
+        parameters = wave.audience.parameters
+        kept = await read_drop(connection, wave.merchant_id, parameters["drop"])
+        if kept is None or kept.revoked_at is not None:
+            return []
+        if parameters.get("last_day") not in (None, str(kept.drop.usable_to)):
             return []
         drop, zone = kept.drop, merchant.zone_of(kept.drop.branch_id)
-        query = select(COUPONS.c.member_id, COUPONS.c.code, COUPONS.c.added_at).where(
-            _open(wave), among(connection.dialect, COUPONS.c.member_id, member_ids)
-        )
-        coupons = {member_id: (code, at) for member_id, code, at in await all_rows(connection, query)}
-        people = await read_people(connection, wave.merchant_id, sorted(coupons))
+        holders = await _holders(connection, wave, member_ids)
         # Those who were given it in one go are told of it alike.
-        moments = {added_at for _, added_at in coupons.values()}
-        moved = moved_of(wave.audience.parameters)
+        moments = {holder.added_at for holder in holders}
+        moved = moved_of(parameters)
         rule = self._rule if moved is None else partial(self._rule, moved=moved)
         tellings = {at: rule(drop, merchant.coupons, zone, aware(at)) for at in moments}
         later = set[str]()
         if moved is not None:
             at_once = [at for at in moments if _due(tellings[at]) == moved.at]
             issued = {at: issued_telling(drop, merchant.coupons, zone, aware(at)) for at in at_once}
-            news = {member_id: issued[at] for member_id, (_, at) in coupons.items() if at in issued}
+            news = {one.member_id: issued[one.added_at] for one in holders if one.added_at in issued}
             later = await _hear_later(connection, wave, moved.at, news)
         chosen = []
-        for member_id, (person, branch_id) in sorted(people.items()):
-            code, added_at = coupons[member_id]
+        for code, added_at, member_id, *whom in holders:
             telling = tellings[added_at]
             if telling is None or member_id in later:
                 continue
+            person, branch_id = addressee(member_id, *whom)
             view = CouponView(drop.name, code, drop.usable_from, drop.usable_to)
             content = MemberContent(member_id, zone, drop.branch_id or branch_id, coupon=view)
             chosen.append(Chosen(person, content, telling.not_after))
@@ -96,6 +96,48 @@ COUPON_SELECTIONS = {
     "coupon_issued": CouponHolders(issued_telling),
     "coupon_expiring": CouponHolders(expiring_telling),
 }
+
+
+async def _holders(connection: AsyncConnection, wave: Wave, member_ids: Sequence[str]) -> list[Any]:
+    """Those of these whose coupon is open, in the order of their ids; the columns of `_HOLDERS`."""
+    parameters = wave.audience.parameters
+    of_drop = {"merchant": wave.merchant_id, "drop": parameters["drop"]}
+    found = await _HOLDERS.rows(connection, {"members": member_ids}, **of_drop)
+    if text := parameters.get("since"):
+        since, prefix = datetime.fromisoformat(text), _prefix(wave)
+        keys = {prefix + member_id for member_id in member_ids}
+        told = {key for (key,) in await _TOLD.rows(connection, {"keys": keys}, due=wave.due)}
+        found = [one for one in found if aware(one.added_at) >= since and prefix + one.member_id not in told]
+    return sorted(found, key=attrgetter("member_id"))
+
+
+_HOLDERS = Lookup(
+    select(COUPONS.c.code, COUPONS.c.added_at, *OF_AN_ADDRESSEE)
+    .join_from(
+        COUPONS,
+        MEMBERS,
+        (MEMBERS.c.merchant_id == COUPONS.c.merchant_id) & (MEMBERS.c.member_id == COUPONS.c.member_id),
+    )
+    .where(
+        COUPONS.c.merchant_id == bindparam("merchant"),
+        COUPONS.c.drop_id == bindparam("drop"),
+        COUPONS.c.state == CouponState.ISSUED,
+        MEMBERS.c.granted,
+    ),
+    members=COUPONS.c.member_id,
+)
+_TOLD = Lookup(
+    select(MESSAGES.c.notice_key).where(
+        MESSAGES.c.settled_at < bindparam("due", type_=MESSAGES.c.settled_at.type)
+    ),
+    keys=MESSAGES.c.notice_key,
+)
+"""Of whom something was settled before the wave was due."""
+
+
+def _prefix(wave: Wave) -> str:
+    """How the notice keys of a wave begin."""
+    return notice_key(wave.lifecycle, wave.kind, wave.subject, "")
 
 
 async def _hear_later(
@@ -134,8 +176,7 @@ def _open(wave: Wave) -> Any:
     )
     if since := parameters.get("since"):
         told = exists().where(
-            MESSAGES.c.notice_key
-            == notice_key(wave.lifecycle, wave.kind, wave.subject, "") + COUPONS.c.member_id,
+            MESSAGES.c.notice_key == _prefix(wave) + COUPONS.c.member_id,
             MESSAGES.c.settled_at < wave.due,
         )
         found = found & (COUPONS.c.added_at >= datetime.fromisoformat(since).astimezone(UTC)) & ~told

@@ -1,23 +1,29 @@
 """Statements for many rows or keys at a time, without SQLAlchemy's work on each of them."""
 
 import re
+from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from json import dumps
+from json import dumps, loads
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    Boolean,
     ColumnElement,
     CursorResult,
+    Date,
+    DateTime,
     Dialect,
     Executable,
     FromClause,
+    Integer,
     Select,
     String,
     Table,
+    TypeDecorator,
     any_,
     bindparam,
     column,
@@ -32,6 +38,8 @@ from sqlalchemy.sql.dml import UpdateBase
 
 Process = Callable[[Any], Any]
 Rows = Sequence[Mapping[str, Any]]
+Written = tuple[str, tuple[Any, ...]]
+"""A statement with its values, as the driver takes it."""
 
 
 class Bulk:
@@ -54,14 +62,16 @@ class Bulk:
 
     async def for_all(self, connection: AsyncConnection, rows: Rows) -> list[CursorResult[Any]]:
         """Once for all of them, or for so many at a time as SQLite takes."""
-        if self._arrays:
-            columns = dict(zip(self._names, map(list, self._columns(rows)), strict=True))
-            values = tuple(columns.get(name, value) for name, value in self._order)
-            return [await connection.exec_driver_sql(self._text, values)]
-        pages = [rows[start : start + MOST] for start in range(0, len(rows), MOST)]
-        return [await connection.exec_driver_sql(*self._with_values(page)) for page in pages]
+        return [await connection.exec_driver_sql(*one) for one in self.written(rows)]
 
-    def _with_values(self, rows: Rows) -> tuple[str, tuple[Any, ...]]:
+    def written(self, rows: Rows) -> list[Written]:
+        """What `for_all` carries out: worked out before a transaction begins, it keeps nobody waiting."""
+        if self._arrays and rows:
+            columns = dict(zip(self._names, map(list, self._columns(rows)), strict=True))
+            return [(self._text, tuple(columns.get(name, value) for name, value in self._order))]
+        return [self._with_values(rows[start : start + MOST]) for start in range(0, len(rows), MOST)]
+
+    def _with_values(self, rows: Rows) -> Written:
         """The statement with its rows: what differs is a table of values, what is the same comes once."""
         columns = dict(zip(self._names, map(tuple, self._columns(rows)), strict=True))
         own = tuple(
@@ -114,6 +124,43 @@ def given(dialect: Dialect, table: Table, names: Sequence[str]) -> FromClause:
     return func.unnest(*arrays).table_valued(*names).render_derived(name="given")
 
 
+class Reading:
+    """A query of which every row is wanted, in no order.
+
+    SQLite gives all of them as one value: row by row it lets go of the interpreter. Where a column holds what
+    JSON cannot keep to the last digit, they come as rows all the same.
+    """
+
+    def __init__(self, query: Select[Any], dialect: Dialect) -> None:
+        self._query: Executable = query
+        self._make: Callable[[Iterable[Any]], Any] | None = None
+        columns = query.subquery().c
+        if dialect.name == "sqlite" and all(map(_in_json, columns)):
+            self._query = select(func.json_group_array(func.json_array(*columns), type_=String))
+            self._make = _named_tuple("Found", [one.name for one in columns])._make
+            processes = (one.type.dialect_impl(dialect).result_processor(dialect, None) for one in columns)
+            self._processes = [(place, one) for place, one in enumerate(processes) if one is not None]
+
+    async def rows(self, connection: AsyncConnection, values: Any = None) -> Sequence[Any]:
+        """What it finds, each row with the names of its columns."""
+        if self._make is None:
+            return await all_rows(connection, self._query, values)
+        found = loads(await connection.scalar(self._query, values))
+        for place, process in self._processes:
+            for row, value in zip(found, _each([row[place] for row in found], process), strict=True):
+                row[place] = value
+        return list(map(self._make, found))
+
+
+_named_tuple: Any = namedtuple
+
+
+def _in_json(column: ColumnElement[Any]) -> bool:
+    """Whether JSON keeps every value of a column as SQLite has it."""
+    kind = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    return isinstance(kind, String | Integer | Boolean | DateTime | Date)
+
+
 class Lookup:
     """A query for the rows whose columns hold one of some keys, by the names that they are given under.
 
@@ -123,7 +170,7 @@ class Lookup:
     def __init__(self, query: Select[Any], **columns: ColumnElement[str]) -> None:
         self._query = query
         self._columns = columns
-        self._built: dict[str, Select[Any]] = {}
+        self._built: dict[str, Reading] = {}
 
     async def rows(
         self, connection: AsyncConnection, keys: Mapping[str, Collection[str]], **values: Any
@@ -132,12 +179,13 @@ class Lookup:
         if not all(keys.values()):
             return []
         dialect = connection.dialect
-        if (query := self._built.get(dialect.name)) is None:
-            query = self._built[dialect.name] = self._query.where(
+        if (reading := self._built.get(dialect.name)) is None:
+            query = self._query.where(
                 *(_among(dialect, column, bindparam(name)) for name, column in self._columns.items())
             )
+            reading = self._built[dialect.name] = Reading(query, dialect)
         given = {name: as_one(dialect.name, some) for name, some in keys.items()}
-        return await all_rows(connection, query, {**values, **given})
+        return await reading.rows(connection, {**values, **given})
 
 
 def among(dialect: Dialect, column: ColumnElement[str], keys: Collection[str]) -> ColumnElement[bool]:

@@ -104,7 +104,8 @@ class HandingOver:
                 return
             going = [one for one in leaving if one.left is None]
             with one_limit(SEND_LIMIT) as together:
-                ways = (self._one(one, attempt, together) for one in going)
+                now = attempt.now
+                ways = (self._one(one, attempt, now, together) for one in going)
                 came = await asyncio.gather(*ways, return_exceptions=True)
             gone = leaving
             # What nobody foresaw of one leaves none of the others in doubt.
@@ -202,8 +203,8 @@ class HandingOver:
             if not ours:
                 one.left = _left(one, attempt, MessageStatus.WAITING, OVERTAKEN)
 
-    async def _one(self, one: _Leaving, attempt: Attempt, together: Together) -> None:
-        """What becomes of one message. Never raises but for what nobody foresaw.
+    async def _one(self, one: _Leaving, attempt: Attempt, now: datetime, together: Together) -> None:
+        """What becomes of one message, whose group goes `now`. Never raises but for what nobody foresaw.
 
         It goes by the merchant's provider; by the second one where the first is down and surely did not send.
         """
@@ -211,7 +212,7 @@ class HandingOver:
             # The second one has a time of its own: until then it is this attempt's still.
             one.held |= provider is not one.providers[0]
             try:
-                one.left = await self._by(provider, one, attempt, together)
+                one.left = await self._by(provider, one, attempt, now, together)
             except DeliveryError as error:
                 _blot(error, one.job)
                 last = provider is one.providers[-1]
@@ -222,11 +223,13 @@ class HandingOver:
             if one.left is not None:
                 return
 
-    async def _by(self, provider: Channel, one: _Leaving, attempt: Attempt, together: Together) -> Left:
+    async def _by(
+        self, provider: Channel, one: _Leaving, attempt: Attempt, now: datetime, together: Together
+    ) -> Left:
         limit = self._limit(provider, one.job.item.merchant)
         if limit is None and not one.held and provider is one.providers[0]:
             # It is asked together with all the others, right after the claim, where the clock was looked at.
-            receipt = await _hand_over(provider, _message(one.job, attempt), together)
+            receipt = await _hand_over(provider, _message(one.job, now), together)
         else:
             turn = await self._turn(limit, one, attempt)
             if one.left is not None:  # taken over
@@ -236,7 +239,7 @@ class HandingOver:
             if late := _over(attempt) or _past(one.job.item, attempt.now):
                 return _left(one, attempt, MessageStatus.WAITING, late)
             with one_limit(SEND_LIMIT) as alone:
-                receipt = await _hand_over(provider, _message(one.job, attempt), alone)
+                receipt = await _hand_over(provider, _message(one.job, attempt.now), alone)
         return _sent(one, attempt, receipt, provider)
 
     async def _turn(self, limit: Limit | None, one: _Leaving, attempt: Attempt) -> Turn | None:
@@ -342,7 +345,7 @@ def _once_at_most(item: Item, provider: Channel) -> bool:
     return loud or provider.abilities.at_most_once
 
 
-def _message(job: Job, attempt: Attempt) -> Message:
+def _message(job: Job, now: datetime) -> Message:
     notice, merchant, rendered = job.item.delivery.notice, job.item.merchant, job.rendered
     return Message(
         key=notice.key,
@@ -356,7 +359,7 @@ def _message(job: Job, attempt: Attempt) -> Message:
         reply_to=merchant.email,
         unsubscribe_url=rendered.unsubscribe,
         attachments=rendered.attachments,
-        valid_for=notice.not_after - attempt.now,
+        valid_for=notice.not_after - now,
         image_url=rendered.image_url,
     )
 

@@ -313,17 +313,21 @@ async def read_people(
 ) -> dict[str, Addressee]:
     """Those of these ids who are members, as messages go to them: less than `read_members`, and cheaper."""
     rows = await _PEOPLE.rows(connection, {"members": member_ids}, merchant=merchant_id)
-    return {
-        member_id: Addressee(Person(name, email, phone, locale, member_id, member_id, push, zone), branch_id)
-        for member_id, name, email, phone, locale, push, zone, branch_id in rows
-    }
+    return {row[0]: addressee(*row) for row in rows}
 
 
-_OF_A_PERSON = ("member_id", "name", "email", "phone", "locale", "push", "zone", "branch_id")
+def addressee(
+    member_id: str, name: str, email: str, phone: str, locale: str, push: str, zone: str, branch_id: str
+) -> Addressee:
+    """A member whose columns `OF_AN_ADDRESSEE` are these."""
+    return Addressee(Person(name, email, phone, locale, member_id, member_id, push, zone), branch_id)
+
+
+OF_AN_ADDRESSEE = tuple(
+    MEMBERS.c[name] for name in ("member_id", "name", "email", "phone", "locale", "push", "zone", "branch_id")
+)
 _PEOPLE = Lookup(
-    select(*(MEMBERS.c[name] for name in _OF_A_PERSON)).where(
-        MEMBERS.c.merchant_id == bindparam("merchant"), MEMBERS.c.granted
-    ),
+    select(*OF_AN_ADDRESSEE).where(MEMBERS.c.merchant_id == bindparam("merchant"), MEMBERS.c.granted),
     members=MEMBERS.c.member_id,
 )
 

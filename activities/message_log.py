@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import CursorResult, Dialect, Row, bindparam, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.batch import OUT_OF_REACH, Batch
-from activities.bulk import Bulk, all_rows, among, given
+from activities.bulk import Bulk, Written, all_rows, among, given
 from activities.caps import over_the_cap, take_turns
 from activities.consents import Consents
 from activities.database import reading, transact
@@ -88,6 +88,17 @@ class _Turn:
     asked: Sequence[Asked] = ()
     marks: Sequence[Claim] = ()
     left: Sequence[Left] = ()
+
+
+class _NewRows(NamedTuple):
+    """The rows of messages that are asked for, in the order in which they are written, and how they are.
+
+    `first`: whoever asked for each of them first.
+    """
+
+    first: dict[Place, Asked]
+    rows: Mapping[Place, Mapping[str, Any]]
+    written: Sequence[Written]
 
 
 @dataclass(frozen=True)
@@ -224,10 +235,11 @@ class MessageLog:
         asked = [one for turn in turns for one in turn.asked]
         left = [one for turn in turns for one in turn.left]
         marks = [one for turn in turns for one in turn.marks]
+        new = self._new_rows(asked)
         await take_turns(connection, asked)
         marked = await self._hand_over(connection, marks) if marks else set()
         overtaken, back = await self._leave(connection, left) if left else (set(), [])
-        claims = await self._claim(connection, asked, overtaken) if asked else []
+        claims = await self._claim(connection, asked, new, overtaken) if asked else []
         await _lock_all(connection, asked, claims, back)
         granted = iter(await _paid(connection, asked, claims))
         await _give_back(connection, back)
@@ -236,24 +248,31 @@ class MessageLog:
             for turn in turns
         ]
 
+    def _new_rows(self, asked: Sequence[Asked]) -> _NewRows:
+        """What a claim writes where nothing is yet, put together before anything is locked."""
+        # One message may be asked for twice in one go: by a page that names it twice, or by an attempt that
+        # was given up while it waited and the one that follows it.
+        first = {one.place: one for one in reversed(asked)}
+        rows = {place: claimed_row(first[place]) for place in sorted(first)}
+        return _NewRows(first, rows, self._new.written(list(rows.values())))
+
     async def _claim(
-        self, connection: AsyncConnection, asked: Sequence[Asked], overtaken: Set[str]
+        self, connection: AsyncConnection, asked: Sequence[Asked], new_rows: _NewRows, overtaken: Set[str]
     ) -> list[Claim]:
         if overtaken:
             may = [one for one in asked if one.token not in overtaken]
-            going = iter(await self._claim(connection, may, set()))
+            going = iter(await self._claim(connection, may, self._new_rows(may), set()))
             return [
                 Claim(*one.place, one.token, overtaken=True) if one.token in overtaken else next(going)
                 for one in asked
             ]
         if not asked:
             return []
-        # One message may be asked for twice in one go: by a page that names it twice, or by an attempt that
-        # was given up while it waited and the one that follows it.
-        first = {one.place: one for one in reversed(asked)}
-        over = await over_the_cap(connection, list(reversed(first.values())))
-        rows = {place: claimed_row(one) for place, one in first.items() if place not in over}
-        new = await self._insert_new(connection, rows) if rows else set()
+        first, rows, written = new_rows
+        if over := await over_the_cap(connection, list(reversed(first.values()))):
+            rows = {place: row for place, row in rows.items() if place not in over}
+            written = self._new.written(list(rows.values()))
+        new = await self._insert_new(connection, rows, written)
         known = await locked(connection, [place for place in first if place not in new])
         claims = []
         for one in asked:
@@ -322,10 +341,16 @@ class MessageLog:
         return outcomes
 
     async def _insert_new(
-        self, connection: AsyncConnection, rows: Mapping[Place, Mapping[str, Any]]
+        self,
+        connection: AsyncConnection,
+        rows: Mapping[Place, Mapping[str, Any]],
+        written: Sequence[Written] | None = None,
     ) -> set[Place]:
-        """Write the rows that are not there yet; answers which."""
-        came = await self._new.for_all(connection, [rows[place] for place in sorted(rows)])
+        """Write the rows that are not there yet; answers which. `written`: how they are written, if known."""
+        if not rows:
+            return set()
+        written = written or self._new.written([rows[place] for place in sorted(rows)])
+        came = [await connection.exec_driver_sql(*one) for one in written]
         if connection.dialect.name == "postgresql":
             return {(row.notice_key, row.channel) for one in came for row in one}
         if sum(one.rowcount for one in came) == len(rows):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.bulk import Lookup
@@ -65,6 +65,15 @@ async def read_settled(
     return (await read_standing(connection, wave, members)).settled
 
 
+async def read_elsewhere(
+    connection: AsyncConnection, wave: Wave, members: Collection[str]
+) -> dict[str, dict[str, Settled]]:
+    """As `read_settled`, but only of those for whom a wave of another moment has a message in the log."""
+    keys = {key_of(wave, member_id): member_id for member_id in members}
+    others = await _ELSEWHERE.rows(connection, {"keys": keys}, due=wave.due)
+    return await read_settled(connection, wave, {keys[key] for (key,) in others})
+
+
 async def read_standing(connection: AsyncConnection, wave: Wave, members: Collection[str]) -> Standing:
     """What is settled for good, as `read_settled` tells it, and what is on the way."""
     keys = {key_of(wave, member_id): member_id for member_id in members}
@@ -105,6 +114,12 @@ def _whole(
 
 _STANDING = Lookup(
     select(*(MESSAGES.c[name] for name in ("notice_key", "channel", "status", "settled_at", "rule", "due"))),
+    keys=MESSAGES.c.notice_key,
+)
+
+
+_ELSEWHERE = Lookup(
+    select(MESSAGES.c.notice_key).where(MESSAGES.c.due != bindparam("due", type_=MESSAGES.c.due.type)),
     keys=MESSAGES.c.notice_key,
 )
 

@@ -85,12 +85,11 @@ class Tally:
         self.selected += 1
         if not outcomes or (self.since and max(one.at for one in outcomes.values()) <= self.since):
             return
-        ours = [one for one in outcomes.values() if one.due in (None, self.due)]
+        ours = [one for one in outcomes.values() if one.due is None or one.due == self.due]
         if not ours:
             self.elsewhere += 1
             return
-        found = [one.status for one in ours]
-        best = next(status for status in BEST_FIRST if status in found)
+        best = min([one.status for one in ours], key=BEST_FIRST.index)
         if best is Status.REFUSED:
             rule = next(one.rule for one in ours if one.status is best)
             self.skipped[rule or "refused"] += 1

@@ -25,8 +25,8 @@ from activities.wave_rows import (
     closings_of,
     key_of,
     missed_closing,
+    read_elsewhere,
     read_on_the_way,
-    read_settled,
     read_standing,
 )
 from activities.wave_tally import Settled, Tally
@@ -217,7 +217,7 @@ class Waves:
         unsure = [name for name, by in settled.items() if overlaps and _unplaced(by)]
         if unsure:
             settled |= await transact(
-                self._engine, lambda connection: read_settled(connection, wave, unsure), writes=False
+                self._engine, lambda connection: read_elsewhere(connection, wave, unsure), writes=False
             )
         now = attempt.now
         for member_id in sorted({*settled, *later}):
@@ -320,16 +320,18 @@ def _items(
     """
     prefix, row = key_of(wave, ""), CATALOGUE[wave.kind]
     on, role = merchant.channels, row.role
-    chains = {channel: row.chain(channel, wave.channels) for channel in wave.channels}
+    chains = [(channel, row.chain(channel, wave.channels)) for channel in wave.channels]
+    open_chains = [(channel, chain, [link for link in chain if link in on]) for channel, chain in chains]
+    nothing, last = frozenset[str](), wave.not_after
     for one in chosen:
-        begun = under_way.get(one.content.member_id, frozenset())
+        begun = under_way.get(one.content.member_id, nothing)
         reaching = [
             channel
-            for channel, chain in chains.items()
-            if any(link in begun or (link in on and one.person.address(link)) for link in chain)
+            for channel, chain, links in open_chains
+            if any(map(one.person.address, links)) or not begun.isdisjoint(chain)
         ]
         channels = tuple(reaching) or wave.channels[:1]
-        not_after = min(wave.not_after, one.not_after or wave.not_after)
+        not_after = last if one.not_after is None else min(last, one.not_after)
         key = prefix + one.content.member_id
         notice = Notice(key, wave.kind, role, one.person, channels, wave.due, not_after)
         delivery = Delivery(notice, one.content, wave.merchant_id, wave.lifecycle)

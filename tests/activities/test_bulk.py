@@ -4,12 +4,13 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import insert, select, text
+from sqlalchemy import Column, MetaData, Numeric, String, Table, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.bulk import Lookup, all_rows, among, as_one
@@ -118,6 +119,46 @@ async def test_keys_of_any_kind_are_found_and_no_others(engine: AsyncEngine) -> 
     assert await found(engine, AWKWARD) == (sorted(AWKWARD), sorted(AWKWARD))
     for name in AWKWARD:
         assert await found(engine, [name, "nobody"]) == ([name], [name])
+
+
+_WHOLE = Lookup(select(MESSAGES), names=MESSAGES.c.recipient)
+
+
+async def test_whole_rows_are_what_sqlalchemy_reads(engine: AsyncEngine) -> None:
+    """Strings, numbers, flags, instants, and what is not known; none where nothing is asked for."""
+    log = MessageLog(engine)
+    claims = await log.claim([asked(number, name) for number, name in enumerate(AWKWARD)])
+    await log.leave(
+        [
+            Left(claim, MERCHANT.id, MessageStatus.SENT, NOON, reason="\x01\t\u2028", doubtful=True)
+            for claim in claims[::2]
+        ]
+    )
+
+    async def look(connection: AsyncConnection) -> tuple[list[Any], list[Any]]:
+        plain = await all_rows(connection, select(MESSAGES).order_by(MESSAGES.c.id))
+        return sorted(await _WHOLE.rows(connection, {"names": AWKWARD})), list(plain)
+
+    found, plain = await transact(engine, look, writes=False)
+    assert [dict(row._asdict()) for row in found] == [dict(row._mapping) for row in plain]
+    assert [list(map(type, row)) for row in found] == [list(map(type, row)) for row in plain]
+    assert len(found) == len(AWKWARD)
+
+
+_PRICES = Table("prices", MetaData(), Column("name", String), Column("price", Numeric(30, 10)))
+_PRICE = Lookup(select(_PRICES), names=_PRICES.c.name)
+
+
+async def test_what_json_would_round_is_read_row_by_row(engine: AsyncEngine) -> None:
+    """A number of many digits comes as SQLAlchemy reads it."""
+    async with writing(engine) as connection:
+        await connection.run_sync(_PRICES.create)
+        await connection.execute(insert(_PRICES), [{"name": "a", "price": Decimal("0.1234567891")}])
+        plain = (await connection.execute(select(_PRICES))).all()
+        found = await _PRICE.rows(connection, {"names": ["a"]})
+        assert list(found) == list(plain)
+        assert isinstance(found[0].price, Decimal)
+        await connection.run_sync(_PRICES.drop)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), max_size=5))
