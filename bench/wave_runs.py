@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -19,16 +20,23 @@ from activities.coupons import Coupons
 from activities.database import migrate, open_database, writing
 from activities.members import MEMBERS
 from activities.merchants import Merchants
+from activities.rendering import Renderer
 from bench.bookings import LOCALES, MERCHANT, whole_second
 from bench.processes import Cost, Server, Side, worker_process
+from channels.sms_text import segments
+from models.agenda import Notice
+from models.channels import SMS
 from models.coupon import CouponDrop
 from models.ids import coupon_workflow_id
+from models.member_content import CouponView, MemberContent
 from models.merchant import SmsProvider, SmsSettings
 from models.notices import Kind
+from models.people import Person, Role
 from models.policy import ClassPolicy, ConsentRule, GatePolicy
 from models.timing import local_day
 from models.wave import Audience, Wave
 from models.wave_state import WaveOptions, WaveReport, WaveState
+from policies.answers import POLICY_VERSION
 from settings import Settings
 from workflows.wave import WaveWorkflow, labels_of
 
@@ -38,7 +46,7 @@ SHOP = replace(
     gate=GatePolicy(loyalty=ClassPolicy(ConsentRule.OPT_OUT, daily_cap=3)),
 )
 """It writes at any hour, to whoever has not said no, three times a day at the most."""
-DROP = "spring"
+DROP, COUPON, DAYS = "spring", "Spring treat", 30
 WARM = replace(SHOP, id="warm")
 WARMING = 600
 """So many go before, unmeasured: a worker that has worked has its templates and statements at hand."""
@@ -81,7 +89,7 @@ async def prepared(database: Path, count: int) -> Settings:
     for merchant, members in ((SHOP, count), (WARM, WARMING)):
         await Merchants(engine).apply(merchant, now)
         today = local_day(now, merchant.zone)
-        drop = CouponDrop(merchant.id, DROP, "Spring treat", today, today, today + timedelta(days=30))
+        drop = CouponDrop(merchant.id, DROP, COUPON, today, today, today + timedelta(days=DAYS))
         await Coupons(engine).keep(drop, now)
         rows = (_member(merchant.id, number, now) for number in range(members))
         async with writing(engine) as connection:
@@ -113,11 +121,44 @@ async def wave_run(
     return Run(late, spent, settled, max(peak.bytes - before, 0), events)
 
 
-async def peer(python: str, script: str, count: int, where: str) -> Run | str:
+def loop_rows() -> str:
+    """What the plain loop needs to know in order to write the rows that a wave writes."""
+    made, today = _made(SHOP.id, datetime.now(UTC)), local_day(datetime.now(UTC), SHOP.zone)
+    coupon = CouponView(COUPON, "{code}", today, today + timedelta(days=DAYS))
+    content, texts = MemberContent("", SHOP.zone, coupon=coupon), {}
+    for locale in LOCALES:
+        person = Person("{name}", phone="+886900000000", locale=locale)
+        notice = Notice("", made.kind, Role.MEMBER, person, made.channels, made.due, made.not_after)
+        rendered = Renderer().render(notice, content, SHOP, SMS)
+        said = rendered.text.format(name="Ada 10000", code="ABCDEFGHJK")
+        texts[rendered.locale] = rendered.text, segments(said).segments
+    return json.dumps({"lifecycle": made.lifecycle, "policy": POLICY_VERSION, "texts": texts})
+
+
+def unlike(database: Path, other: Path) -> int:
+    """How many messages in one database have no like in the other; moments, tokens and codes aside."""
+    query = f"""
+        SELECT {ALIKE}, length(text), substr(notice_key, length(lifecycle) + 1) FROM {{}}.messages
+        WHERE merchant_id = '{SHOP.id}'
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("ATTACH ? AS other", (str(other),))
+        each = query.format("main"), query.format("other")
+        counted = f"SELECT count(*) FROM ({each[0]} EXCEPT {each[1]})"
+        return int(connection.execute(counted).fetchone()[0])
+
+
+ALIKE = (
+    "channel, merchant_id, kind, role, recipient, address, locale, subject, status, reason, rule,"
+    " policy_version, provider, provider_id, doubtful, segments, attempts"
+)
+
+
+async def peer(python: str, script: str, count: int, *more: str) -> Run | str:
     """The same number by others, in a process of its own; or why not."""
     there = Path(__file__).with_name(script)
     child = await asyncio.create_subprocess_exec(
-        python, str(there), str(count), where,
+        python, str(there), str(count), *more,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -7,6 +7,8 @@ python bench/waves.py --peers peers/bin/python
 The others keep no message log, the plain loop aside. APScheduler and procrastinate are run by the Python that
 `--peers` names: `python -m venv peers && peers/bin/pip install 'apscheduler<4' sqlalchemy
 procrastinate 'psycopg[binary]'`. Without it they are left out.
+
+The largest wave is sent once more by a crew: a process that decides, and two that send.
 """
 
 import asyncio
@@ -30,7 +32,7 @@ from temporalio.client import Client
 from activities.pipeline import GROUP
 from bench.bursts import burst
 from bench.processes import Server, Side, embedded_server
-from bench.wave_runs import Run, peer, prepared, wave_run
+from bench.wave_runs import Run, loop_rows, peer, prepared, unlike, wave_run
 from client import connect
 from models.wave_state import WaveOptions
 
@@ -40,7 +42,8 @@ SLOW = 0.05
 GROWTH_AIM = 1.1
 MEMORY_FROM, MEMORY_AIM = 10_000, 32.0
 """More megabytes at the most for a larger wave, against one of so many, or of the fewest measured."""
-WAVE, LOOP, BARE = "wave", "plain loop", "bare"
+WAVE, CREW, LOOP, BARE = "wave", "wave, by a crew", "plain loop", "bare"
+SENDERS = 2
 APSCHEDULER, PROCRASTINATE = "APScheduler", "procrastinate"
 out = Console(width=110, highlight=False)
 
@@ -90,6 +93,9 @@ async def measure(
             client = await connect(target_host=server.address)
             for count in counts:
                 await _waves(found, count, folder, server, client, options, senders)
+            if not senders:
+                crew = replace(await prepared(folder / "crew.db", counts[-1]), senders=SENDERS)
+                found.note(counts[-1], CREW, await wave_run(client, server, crew, options))
             if bare:
                 settings = replace(await prepared(folder / "bare.db", 0), senders=senders)
                 done = await burst(Side.BARE, bare, 100, server, client, settings)
@@ -97,7 +103,9 @@ async def measure(
         for count in counts:
             raw = folder / f"raw-{count}.db"
             await prepared(raw, count)
-            found.note(count, LOOP, await peer(sys.executable, "peer_raw.py", count, str(raw)))
+            found.note(count, LOOP, await peer(sys.executable, "peer_raw.py", count, str(raw), loop_rows()))
+            if differing := unlike(folder / f"fast-{count}.db", raw):
+                raise SystemExit(f"{differing} rows of the wave and of the plain loop are not the same")
         if peers:
             await _others(found, [number for number in counts if number <= peer_most], peers, folder)
     _print(found, counts, options)
@@ -193,6 +201,8 @@ def _print_aims(found: Found, counts: list[int], options: WaveOptions) -> None:
             f"{count:,}: of {allowed:,.0f} a second, which {what}",
         )
     few, many = counts[0], counts[-1]
+    if (crew := found.runs.get((many, CREW))) and (loop := found.runs.get((many, LOOP))):
+        _aim(crew.per_second / loop.per_second, LOOP_AIM, f"{many:,}: times the {LOOP}, by a crew")
     if few != many:
         growth = (waves[many].lateness[-1] / many) / (waves[few].lateness[-1] / few)
         _most(growth, GROWTH_AIM, f"lateness for each at {many:,} against {few:,}")
