@@ -103,11 +103,10 @@ async def _holders(connection: AsyncConnection, wave: Wave, member_ids: Sequence
     parameters = wave.audience.parameters
     of_drop = {"merchant": wave.merchant_id, "drop": parameters["drop"]}
     found = await _HOLDERS.rows(connection, {"members": member_ids}, **of_drop)
-    if text := parameters.get("since"):
-        since, prefix = datetime.fromisoformat(text), _prefix(wave)
-        keys = {prefix + member_id for member_id in member_ids}
-        told = {key for (key,) in await _TOLD.rows(connection, {"keys": keys}, due=wave.due)}
-        found = [one for one in found if aware(one.added_at) >= since and prefix + one.member_id not in told]
+    if since := parameters.get("since"):
+        # Who had been told by then is not among these ids: that does not change any more.
+        first = datetime.fromisoformat(since)
+        found = [one for one in found if aware(one.added_at) >= first]
     return sorted(found, key=attrgetter("member_id"))
 
 
@@ -126,18 +125,6 @@ _HOLDERS = Lookup(
     ),
     members=COUPONS.c.member_id,
 )
-_TOLD = Lookup(
-    select(MESSAGES.c.notice_key).where(
-        MESSAGES.c.settled_at < bindparam("due", type_=MESSAGES.c.settled_at.type)
-    ),
-    keys=MESSAGES.c.notice_key,
-)
-"""Of whom something was settled before the wave was due."""
-
-
-def _prefix(wave: Wave) -> str:
-    """How the notice keys of a wave begin."""
-    return notice_key(wave.lifecycle, wave.kind, wave.subject, "")
 
 
 async def _hear_later(
@@ -176,7 +163,8 @@ def _open(wave: Wave) -> Any:
     )
     if since := parameters.get("since"):
         told = exists().where(
-            MESSAGES.c.notice_key == _prefix(wave) + COUPONS.c.member_id,
+            MESSAGES.c.notice_key
+            == notice_key(wave.lifecycle, wave.kind, wave.subject, "") + COUPONS.c.member_id,
             MESSAGES.c.settled_at < wave.due,
         )
         found = found & (COUPONS.c.added_at >= datetime.fromisoformat(since).astimezone(UTC)) & ~told

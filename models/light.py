@@ -13,7 +13,8 @@ def light(of: type[T]) -> type[T]:
     hashed and how it is shown stay as they are.
     """
     frozen: Any = of
-    del frozen.__setattr__, frozen.__delattr__
+    # dataclass() leaves alone what is there already.
+    del frozen.__init__, frozen.__setattr__, frozen.__delattr__
     for field in fields(frozen):
         if field.default_factory is not MISSING:
             setattr(frozen, field.name, field)  # dataclass() took it out of the class

@@ -153,7 +153,7 @@ async def test_what_json_would_round_is_read_row_by_row(engine: AsyncEngine) -> 
     """A number of many digits comes as SQLAlchemy reads it."""
     async with writing(engine) as connection:
         await connection.run_sync(_PRICES.create)
-        await connection.execute(insert(_PRICES), [{"name": "a", "price": Decimal("0.1234567891")}])
+        await connection.execute(insert(_PRICES), [{"name": "a", "price": Decimal("12345678.1234567891")}])
         plain = (await connection.execute(select(_PRICES))).all()
         found = await _PRICE.rows(connection, {"names": ["a"]})
         assert list(found) == list(plain)

@@ -123,6 +123,27 @@ async def test_a_page_is_marked_and_settled_in_a_transaction_each(engine: AsyncE
     assert len(commits) == 2
 
 
+async def test_an_overtaken_attempt_claims_nothing_beside_one_that_claims(engine: AsyncEngine) -> None:
+    """Both ask in one transaction: what the one may have no more is not written down, the other's is."""
+    log, later = MessageLog(engine), NOON + 2 * ALIVE
+    (held,) = await log.claim([asked(free(0), "old")])
+    (taken_over,) = await log.claim([asked(free(0), "new", now=later)])
+    assert taken_over.doubtful
+    commits: list[object] = []
+    listen(engine, "commit", commits.append)
+    (old,), (other,) = await asyncio.gather(
+        log.claim([asked(free(1), "old", now=later)], [left(held)]),
+        log.claim([asked(free(2), "other", now=later)]),
+    )
+    assert len(commits) == 1
+    assert (old.overtaken, other.holds) == (True, True)
+    rows = await rows_of(engine)
+    assert {key: row["token"] for key, row in rows.items()} == {
+        free(0).delivery.notice.key: "new",
+        free(2).delivery.notice.key: "other",
+    }
+
+
 async def test_of_a_page_only_one_group_is_in_doubt_at_any_moment(engine: AsyncEngine) -> None:
     """A crash leaves in doubt what is claimed and not written down yet: fifty messages, whatever the page."""
     most = 0

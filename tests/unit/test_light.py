@@ -54,6 +54,12 @@ def test_the_values_of_a_page_can_be_kept_in_a_set() -> None:
     assert len({delivery, replace(delivery), replace(delivery, lifecycle="other")}) == 2
 
 
+def test_it_is_made_without_a_call_for_each_field() -> None:
+    """That is what is saved."""
+    assert "__setattr__" in Usual.__init__.__code__.co_names
+    assert "__setattr__" not in Light.__init__.__code__.co_names
+
+
 def test_mypy_lets_nobody_change_it() -> None:
     """Python would. `make check` fails as soon as mypy does not complain of what these comments excuse."""
     person, one = Person("Ada"), Light("Ada")
