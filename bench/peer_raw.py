@@ -1,8 +1,9 @@
 """The floor: a plain loop over SQLite that claims, sends and settles the same rows, and decides nothing.
 
 `python bench/peer_raw.py COUNT DATABASE WHAT`: the members and their coupons are in the database, and the
-message log is empty. WHAT is JSON: `lifecycle` and `policy` of the rows, and `texts`: by locale a text, with
-places for name and code, and its segments.
+message log is empty. WHAT is JSON: `lifecycle` and `policy` of the rows; `texts`: by locale a text, with
+places for name and code, and its segments; `group`: so many are claimed at a time, which a crash leaves in
+doubt.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ import resource
 import sqlite3
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 PAGE = 500
@@ -46,7 +49,8 @@ async def main(count: int, database: str, what: str) -> None:
     due = datetime.now(UTC) + timedelta(seconds=1)
     last_moment = _written(due + timedelta(hours=2))
     await asyncio.sleep(1)
-    spent, last = _spent(), ""
+    spent, last, settled_at = _spent(), "", ""
+    gone: Sequence[tuple[object, ...]] = ()
     while page := connection.execute(MEMBERS, (last, PAGE)).fetchall():
         now, alive = _written(datetime.now(UTC)), _written(datetime.now(UTC) + timedelta(seconds=90))
         last, rows = page[-1][0], []
@@ -56,17 +60,27 @@ async def main(count: int, database: str, what: str) -> None:
             rows.append(
                 (key, lifecycle, name, phone, locale, said, segments, policy, now, last_moment, now, alive)
             )
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(CLAIM, rows)
-        connection.execute("COMMIT")
-        await asyncio.gather(*(hand_over() for _ in page))
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(SETTLE, [(now, row[0]) for row in rows])
-        connection.execute("COMMIT")
+        for start in range(0, len(rows), told["group"]):
+            group = rows[start : start + told["group"]]
+            settle = [(settled_at, row[0]) for row in gone]
+            with _transaction(connection):
+                connection.executemany(SETTLE, settle)
+                connection.executemany(CLAIM, group)
+            await asyncio.gather(*(hand_over() for _ in group))
+            gone, settled_at = group, _written(datetime.now(UTC))
+    with _transaction(connection):
+        connection.executemany(SETTLE, [(settled_at, row[0]) for row in gone])
     if len(moments) != count:
         raise SystemExit(f"{len(moments)} of {count} messages were handed over")
     late = sorted(at - due.timestamp() for at in moments)
     print(json.dumps({"lateness": late, "cpu": _spent() - spent}))
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    yield
+    connection.execute("COMMIT")
 
 
 def _written(instant: datetime) -> str:

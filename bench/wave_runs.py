@@ -121,8 +121,8 @@ async def wave_run(
     return Run(late, spent, settled, max(peak.bytes - before, 0), events)
 
 
-def loop_rows() -> str:
-    """What the plain loop needs to know in order to write the rows that a wave writes."""
+def loop_rows(group: int) -> str:
+    """What the plain loop needs to know in order to write the rows that a wave writes, so many at a time."""
     made, today = _made(SHOP.id, datetime.now(UTC)), local_day(datetime.now(UTC), SHOP.zone)
     coupon = CouponView(COUPON, "{code}", today, today + timedelta(days=DAYS))
     content, texts = MemberContent("", SHOP.zone, coupon=coupon), {}
@@ -132,7 +132,8 @@ def loop_rows() -> str:
         rendered = Renderer().render(notice, content, SHOP, SMS)
         said = rendered.text.format(name="Ada 10000", code="ABCDEFGHJK")
         texts[rendered.locale] = rendered.text, segments(said).segments
-    return json.dumps({"lifecycle": made.lifecycle, "policy": POLICY_VERSION, "texts": texts})
+    told = {"lifecycle": made.lifecycle, "policy": POLICY_VERSION, "texts": texts, "group": group}
+    return json.dumps(told)
 
 
 def unlike(database: Path, other: Path) -> int:

@@ -6,7 +6,8 @@ python bench/waves.py --peers peers/bin/python
 
 The others keep no message log, the plain loop aside. APScheduler and procrastinate are run by the Python that
 `--peers` names: `python -m venv peers && peers/bin/pip install 'apscheduler<4' sqlalchemy
-procrastinate 'psycopg[binary]'`. Without it they are left out.
+procrastinate 'psycopg[binary]'`. Without it they are left out. The loop claims 500 at a time, and once
+more as many as a wave does, so that a crash leaves as few in doubt.
 
 The largest wave is sent once more by a crew: a process that decides, and two that send.
 """
@@ -43,8 +44,11 @@ GROWTH_AIM = 1.1
 MEMORY_FROM, MEMORY_AIM = 10_000, 32.0
 """More megabytes at the most for a larger wave, against one of so many, or of the fewest measured."""
 WAVE, CREW, LOOP, BARE = "wave", "wave, by a crew", "plain loop", "bare"
-SENDERS = 2
+CAREFUL = f"plain loop, {GROUP} in doubt"
+SENDERS, PAGE = 2, 500
 APSCHEDULER, PROCRASTINATE = "APScheduler", "procrastinate"
+AIMS = ((APSCHEDULER, SCHEDULER_AIM), (PROCRASTINATE, 1.0), (LOOP, LOOP_AIM), (CAREFUL, LOOP_AIM))
+"""How many times as fast as each of these a wave is to be."""
 out = Console(width=110, highlight=False)
 
 
@@ -101,11 +105,7 @@ async def measure(
                 done = await burst(Side.BARE, bare, 100, server, client, settings)
                 found.note(bare, BARE, Run(done.lateness, done.worker_cpu + done.server_cpu, done.settled))
         for count in counts:
-            raw = folder / f"raw-{count}.db"
-            await prepared(raw, count)
-            found.note(count, LOOP, await peer(sys.executable, "peer_raw.py", count, str(raw), loop_rows()))
-            if differing := unlike(folder / f"fast-{count}.db", raw):
-                raise SystemExit(f"{differing} rows of the wave and of the plain loop are not the same")
+            await _loops(found, count, folder)
         if peers:
             await _others(found, [number for number in counts if number <= peer_most], peers, folder)
     _print(found, counts, options)
@@ -133,6 +133,16 @@ async def _waves(
             found.slow[count] = done
         else:
             found.note(count, WAVE, done)
+
+
+async def _loops(found: Found, count: int, folder: Path) -> None:
+    """A page at a time, and as many at a time as a wave leaves in doubt at the most."""
+    for side, group in ((LOOP, PAGE), (CAREFUL, GROUP)):
+        raw = folder / f"raw-{group}-{count}.db"
+        await prepared(raw, count)
+        found.note(count, side, await peer(sys.executable, "peer_raw.py", count, str(raw), loop_rows(group)))
+        if differing := unlike(folder / f"fast-{count}.db", raw):
+            raise RuntimeError(f"{differing} rows of the wave and of the {side} are not the same")
 
 
 async def _others(found: Found, counts: list[int], python: str, folder: Path) -> None:
@@ -189,7 +199,12 @@ def _print_aims(found: Found, counts: list[int], options: WaveOptions) -> None:
     for count, run in waves.items():
         if bare is not None:
             _aim(run.per_second / bare.per_second, BARE_AIM, f"{count:,}: times one workflow a message")
-        for side, aim in ((APSCHEDULER, SCHEDULER_AIM), (PROCRASTINATE, 1.0), (LOOP, LOOP_AIM)):
+        for side, aim in (
+            (APSCHEDULER, SCHEDULER_AIM),
+            (PROCRASTINATE, 1.0),
+            (LOOP, LOOP_AIM),
+            (CAREFUL, LOOP_AIM),
+        ):
             if other := found.runs.get((count, side)):
                 _aim(run.per_second / other.per_second, aim, f"{count:,}: times the {side}")
         pages = min(options.in_flight, -(-count // options.even_size(count)))
@@ -201,8 +216,9 @@ def _print_aims(found: Found, counts: list[int], options: WaveOptions) -> None:
             f"{count:,}: of {allowed:,.0f} a second, which {what}",
         )
     few, many = counts[0], counts[-1]
-    if (crew := found.runs.get((many, CREW))) and (loop := found.runs.get((many, LOOP))):
-        _aim(crew.per_second / loop.per_second, LOOP_AIM, f"{many:,}: times the {LOOP}, by a crew")
+    for side in (LOOP, CAREFUL):
+        if (crew := found.runs.get((many, CREW))) and (loop := found.runs.get((many, side))):
+            _aim(crew.per_second / loop.per_second, LOOP_AIM, f"{many:,}: times the {side}, by a crew")
     if few != many:
         growth = (waves[many].lateness[-1] / many) / (waves[few].lateness[-1] / few)
         _most(growth, GROWTH_AIM, f"lateness for each at {many:,} against {few:,}")
