@@ -104,7 +104,8 @@ async def _holders(connection: AsyncConnection, wave: Wave, member_ids: Sequence
     of_drop = {"merchant": wave.merchant_id, "drop": parameters["drop"]}
     found = await _HOLDERS.rows(connection, {"members": member_ids}, **of_drop)
     if since := parameters.get("since"):
-        # Who had been told by then is not among these ids: that does not change any more.
+        # Who had been told before the wave was due is not among these ids; of what is written down since, the
+        # message log sees to it that it does not go again.
         first = datetime.fromisoformat(since)
         found = [one for one in found if aware(one.added_at) >= first]
     return sorted(found, key=attrgetter("member_id"))

@@ -320,7 +320,7 @@ def _items(
     """
     prefix, row = key_of(wave, ""), CATALOGUE[wave.kind]
     on, role = merchant.channels, row.role
-    chains = [(channel, row.chain(channel, wave.channels)) for channel in wave.channels]
+    chains = [(channel, row.chain(channel, wave.channels)) for channel in dict.fromkeys(wave.channels)]
     open_chains = [(channel, chain, [link for link in chain if link in on]) for channel, chain in chains]
     nothing, last = frozenset[str](), wave.not_after
     for one in chosen:

@@ -10,7 +10,8 @@ def light(of: type[T]) -> type[T]:
     """A frozen dataclass that costs a quarter to make: it is mypy alone that lets nobody change it.
 
     To freeze a value Python calls `object.__setattr__` for each of its fields. What it is equal to, how it is
-    hashed and how it is shown stay as they are.
+    hashed and how it is shown stay as they are. No dataclass is above or below it, and its fields have a
+    default or a factory of one, but no other option that changes `__init__`.
     """
     frozen: Any = of
     # dataclass() leaves alone what is there already.
